@@ -1,0 +1,19 @@
+/** Types of ApplicationFailure that cross between activities, workflows and the API. */
+export const FAILURE = {
+  /** A command that the run does not take in its present state; details: {state, role}. */
+  commandRefused: 'CommandRefused',
+  /** Preflight found problems; details: a list of {path, problem, fix}. */
+  preflightRefused: 'PreflightRefused',
+  /** The target refused a statement for good: syntax, missing column, permission. */
+  statementRefused: 'StatementRefused',
+  /** A retryable fault: connection lost, lock timeout, deadlock, serialization, failover. */
+  targetUnavailable: 'TargetUnavailable',
+  /** Another worker has taken over the backfill. */
+  leaseLost: 'LeaseLost',
+  /** More rows failed than the plan allows. */
+  budgetExceeded: 'ErrorBudgetExceeded',
+  /** A validation query did not return what the plan expects. */
+  validationFailed: 'ValidationFailed',
+  /** The worker has no transform, target or flag of that name. */
+  notConfigured: 'NotConfigured',
+} as const;
