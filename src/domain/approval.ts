@@ -1,7 +1,8 @@
 import type { ApprovalPhase } from './plan.ts';
+import type { Role } from './role.ts';
 
 /** Who gives a command: the name of the token's holder and its role. */
-export type Actor = { name: string; role: string };
+export type Actor = { name: string; role: Role };
 
 /** Why this person may not approve (or reject) this phase, or undefined when they may. */
 export function approvalRefusal(
@@ -10,7 +11,7 @@ export function approvalRefusal(
   startedBy: string,
   approvedBy: readonly string[],
 ): string | undefined {
-  if (!phase.roles.includes(actor.role) && !phase.people.includes(actor.name)) {
+  if (!phase.roles.some((role) => role === actor.role) && !phase.people.includes(actor.name)) {
     const who = [...phase.roles.map((role) => `role ${role}`), ...phase.people].join(', ');
     return `"${phase.name}" is approved by ${who}; ${actor.name} has role ${actor.role}`;
   }

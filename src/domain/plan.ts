@@ -1,4 +1,5 @@
 import type { Duration } from './duration.ts';
+import type { Role } from './role.ts';
 
 /**
  * The plan document as the engine sees it: validated, with every default filled in.
@@ -119,7 +120,7 @@ export type Expectation =
 export type ApprovalPhase = PhaseBase & {
   kind: 'approval';
   /** Who may approve: holders of the roles, or people by name. */
-  roles: string[];
+  roles: Exclude<Role, 'viewer'>[];
   people: string[];
   /** Distinct people needed. */
   count: number;
