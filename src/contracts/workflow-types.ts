@@ -1,0 +1,3 @@
+/** Names of the workflow types that are started from outside the worker. */
+export const MIGRATION_WORKFLOW = 'migration';
+export const DRY_RUN_WORKFLOW = 'dryRun';

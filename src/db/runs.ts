@@ -1,0 +1,227 @@
+import { and, desc, eq, inArray, isNull, lt, notInArray, sql } from 'drizzle-orm';
+import type { Phase } from '../domain/plan.ts';
+import { FINAL_STATUSES, isFinal, type RunStatus } from '../domain/run-state.ts';
+import { type ControlDb, violatedConstraint } from './control-db.ts';
+import { appendEvent } from './run-events.ts';
+import { type PhaseState, type Progress, runPhases, runs } from './schema.ts';
+
+export type Run = typeof runs.$inferSelect;
+export type NewRun = Omit<typeof runs.$inferInsert, 'status'>;
+export type RunPhase = typeof runPhases.$inferSelect;
+
+/** Another run of the same plan is under way on the same target. */
+export class ActiveRunExists extends Error {
+  readonly runId: string;
+
+  constructor(runId: string) {
+    super(`run ${runId} of this plan is under way on this target`);
+    this.name = 'ActiveRunExists';
+    this.runId = runId;
+  }
+}
+
+/**
+ * Records a run as `pending`, with its phases. The same idempotency key again returns the run that it made.
+ * @throws ActiveRunExists when the plan already runs on the target.
+ */
+export async function createRun(
+  db: ControlDb,
+  run: NewRun,
+  phases: Pick<Phase, 'name' | 'kind'>[],
+): Promise<{ run: Run; created: boolean }> {
+  try {
+    const created = await db.query.transaction(async (tx) => {
+      const [row] = await tx
+        .insert(runs)
+        .values({ ...run, status: 'pending' })
+        .returning();
+      await tx.insert(runPhases).values(
+        phases.map(({ name, kind }, position) => ({
+          runId: run.id,
+          position,
+          name,
+          kind,
+          state: 'pending' as const,
+        })),
+      );
+      return row;
+    });
+    if (!created) throw new Error(`run ${run.id} was not recorded`);
+    return { run: created, created: true };
+  } catch (error) {
+    if (violatedConstraint(error) === undefined) throw error;
+    const same = run.idempotencyKey ? await findByIdempotencyKey(db, run.idempotencyKey) : undefined;
+    if (same) return { run: same, created: false };
+    const active = await findActiveRun(db, run.planName, run.target);
+    if (active) throw new ActiveRunExists(active.id);
+    // It ended in the very moment between the two statements.
+    return createRun(db, run, phases);
+  }
+}
+
+/** Takes back a run that never started, so that a failed start leaves nothing behind. */
+export async function discardPendingRun(db: ControlDb, runId: string): Promise<void> {
+  await db.query.transaction(async (tx) => {
+    const [pending] = await tx
+      .select()
+      .from(runs)
+      .where(and(eq(runs.id, runId), eq(runs.status, 'pending')))
+      .for('update');
+    if (!pending) return;
+    await tx.delete(runPhases).where(eq(runPhases.runId, runId));
+    await tx.delete(runs).where(eq(runs.id, runId));
+  });
+}
+
+export async function findRun(db: ControlDb, runId: string): Promise<Run | undefined> {
+  const [found] = await db.query.select().from(runs).where(eq(runs.id, runId));
+  return found;
+}
+
+export async function findActiveRun(
+  db: ControlDb,
+  planName: string,
+  target: string,
+): Promise<Run | undefined> {
+  const [found] = await db.query
+    .select()
+    .from(runs)
+    .where(and(eq(runs.planName, planName), eq(runs.target, target), isNull(runs.finishedAt)));
+  return found;
+}
+
+export async function findByIdempotencyKey(db: ControlDb, key: string): Promise<Run | undefined> {
+  const [found] = await db.query.select().from(runs).where(eq(runs.idempotencyKey, key));
+  return found;
+}
+
+export type RunFilter = {
+  plan?: string | undefined;
+  status?: RunStatus | undefined;
+  limit: number;
+  before?: Date | undefined;
+};
+
+/** Newest first. */
+export function listRuns(db: ControlDb, filter: RunFilter): Promise<Run[]> {
+  return db.query
+    .select()
+    .from(runs)
+    .where(
+      and(
+        filter.plan ? eq(runs.planName, filter.plan) : undefined,
+        filter.status ? eq(runs.status, filter.status) : undefined,
+        filter.before ? lt(runs.createdAt, filter.before) : undefined,
+      ),
+    )
+    .orderBy(desc(runs.createdAt), desc(runs.id))
+    .limit(filter.limit);
+}
+
+/** Runs that are not final, for checking them against Temporal. */
+export function listUnfinishedRuns(db: ControlDb): Promise<Run[]> {
+  return db.query
+    .select()
+    .from(runs)
+    .where(notInArray(runs.status, [...FINAL_STATUSES]));
+}
+
+export type StatusChange = {
+  runId: string;
+  status: RunStatus;
+  reason: string | null;
+  phase: string | null;
+  /** Makes a retried change the same change. */
+  key: string;
+};
+
+/** Moves the run and tells its watchers, in one transaction. A final status stays. */
+export async function changeStatus(db: ControlDb, change: StatusChange): Promise<void> {
+  await db.query.transaction(async (tx) => {
+    const changed = await tx
+      .update(runs)
+      .set({
+        status: change.status,
+        reason: change.reason,
+        phase: change.phase,
+        updatedAt: sql`now()`,
+        ...(isFinal(change.status) ? { finishedAt: sql`now()` } : {}),
+      })
+      .where(and(eq(runs.id, change.runId), isNull(runs.finishedAt)))
+      .returning({ id: runs.id });
+    if (changed.length === 0) return;
+    await appendEvent(tx, {
+      runId: change.runId,
+      key: change.key,
+      type: 'run',
+      phase: change.phase,
+      message: change.reason ?? change.status.replaceAll('_', ' '),
+      data: { status: change.status },
+    });
+  });
+}
+
+export function listPhases(db: ControlDb, runIds: string[]): Promise<RunPhase[]> {
+  if (runIds.length === 0) return Promise.resolve([]);
+  return db.query
+    .select()
+    .from(runPhases)
+    .where(inArray(runPhases.runId, runIds))
+    .orderBy(runPhases.runId, runPhases.position);
+}
+
+export type PhaseChange = {
+  runId: string;
+  phase: string;
+  state: PhaseState;
+  summary: string | null;
+  key: string;
+};
+
+const PHASE_ENDED: PhaseState[] = ['completed', 'failed', 'undone', 'undo_failed'];
+
+export async function changePhase(db: ControlDb, change: PhaseChange): Promise<void> {
+  await db.query.transaction(async (tx) => {
+    await tx
+      .update(runPhases)
+      .set({
+        state: change.state,
+        summary: change.summary,
+        ...(change.state === 'running'
+          ? { startedAt: sql`coalesce(${runPhases.startedAt}, now())`, finishedAt: null }
+          : {}),
+        ...(PHASE_ENDED.includes(change.state) ? { finishedAt: sql`now()` } : {}),
+      })
+      .where(and(eq(runPhases.runId, change.runId), eq(runPhases.name, change.phase)));
+    await appendEvent(tx, {
+      runId: change.runId,
+      key: change.key,
+      type: 'phase',
+      phase: change.phase,
+      message: change.summary ?? change.state.replaceAll('_', ' '),
+      data: { state: change.state },
+    });
+  });
+}
+
+/** Shows a backfill's progress on its phase and to the run's watchers. */
+export async function reportProgress(
+  db: ControlDb,
+  runId: string,
+  phase: string,
+  progress: Progress,
+): Promise<void> {
+  await db.query.transaction(async (tx) => {
+    await tx
+      .update(runPhases)
+      .set({ progress })
+      .where(and(eq(runPhases.runId, runId), eq(runPhases.name, phase)));
+    await appendEvent(tx, {
+      runId,
+      type: 'progress',
+      phase,
+      message: `${progress.counts.processed} rows processed`,
+      data: progress,
+    });
+  });
+}

@@ -1,0 +1,220 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  bigserial,
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  real,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+import type { RowCounts } from '../domain/counts.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Role } from '../domain/role.ts';
+import type { RunStatus } from '../domain/run-state.ts';
+
+/** The control database's own schema, so that it can share a database with something else. */
+export const control = pgSchema('cutover_control');
+
+const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+
+/** Versions of plans. A version is immutable; the same document again is the same version. */
+export const plans = control.table(
+  'plans',
+  {
+    name: text().notNull(),
+    version: integer().notNull(),
+    hash: text().notNull(),
+    document: jsonb().$type<Plan>().notNull(),
+    registeredBy: text('registered_by').notNull(),
+    registeredAt: at('registered_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.name, table.version] }),
+    uniqueIndex('plans_name_hash').on(table.name, table.hash),
+  ],
+);
+
+export const runs = control.table(
+  'runs',
+  {
+    /** Also the id of the run's migration workflow. */
+    id: text().primaryKey(),
+    planName: text('plan_name').notNull(),
+    planVersion: integer('plan_version').notNull(),
+    planHash: text('plan_hash').notNull(),
+    target: text().notNull(),
+    status: text().$type<RunStatus>().notNull(),
+    /** Name of the present or last phase. */
+    phase: text(),
+    /** In words, why the run is where it is. */
+    reason: text(),
+    /** How many times faster than real time its holds are. */
+    timeScale: real('time_scale').notNull().default(1),
+    /** Replaces the batch size of every backfill, when given. */
+    batchSize: integer('batch_size'),
+    startedBy: text('started_by').notNull(),
+    starterRole: text('starter_role').$type<Role>().notNull(),
+    idempotencyKey: text('idempotency_key'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+    finishedAt: at('finished_at'),
+  },
+  (table) => [
+    uniqueIndex('runs_one_active_per_plan_and_target')
+      .on(table.planName, table.target)
+      .where(sql`${table.finishedAt} IS NULL`),
+    uniqueIndex('runs_idempotency_key').on(table.idempotencyKey),
+    index('runs_created_at').on(table.createdAt),
+  ],
+);
+
+export type PhaseState =
+  | 'pending'
+  | 'running'
+  | 'completed'
+  | 'failed'
+  | 'undoing'
+  | 'undone'
+  | 'undo_failed';
+
+/** What a backfill shows while it works. */
+export type Progress = {
+  counts: RowCounts;
+  /** Rows to expect in all; the planner's estimate, null when unknown. */
+  estimatedRows: number | null;
+  rowsPerSecond: number;
+};
+
+export const runPhases = control.table(
+  'run_phases',
+  {
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id),
+    position: integer().notNull(),
+    name: text().notNull(),
+    kind: text().notNull(),
+    state: text().$type<PhaseState>().notNull(),
+    /** In words, what the phase did or why it failed. */
+    summary: text(),
+    progress: jsonb().$type<Progress>(),
+    startedAt: at('started_at'),
+    finishedAt: at('finished_at'),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.name] })],
+);
+
+/** What happened in a run, in order; the stream that watchers follow. */
+export const runEvents = control.table(
+  'run_events',
+  {
+    id: bigserial({ mode: 'number' }).primaryKey(),
+    runId: text('run_id').notNull(),
+    /** Makes a retried write the same event; unique within the run. */
+    key: text(),
+    type: text().notNull(),
+    phase: text(),
+    message: text().notNull(),
+    data: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+    at: at('at').notNull().defaultNow(),
+  },
+  (table) => [
+    index('run_events_run').on(table.runId, table.id),
+    uniqueIndex('run_events_key').on(table.runId, table.key),
+  ],
+);
+
+export const gateMeasurements = control.table(
+  'gate_measurements',
+  {
+    runId: text('run_id').notNull(),
+    phase: text().notNull(),
+    percentage: doublePrecision().notNull(),
+    gate: text().notNull(),
+    /** Counts the measurements of a gate within its stage; makes a retried write the same row. */
+    sequence: integer().notNull(),
+    value: doublePrecision(),
+    verdict: text().notNull(),
+    reason: text().notNull(),
+    at: at('at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.runId, table.phase, table.percentage, table.gate, table.sequence] }),
+  ],
+);
+
+/** Rows that a backfill set aside, copied from the target so that the API needs no connection to it. */
+export const runExceptions = control.table(
+  'run_exceptions',
+  {
+    runId: text('run_id').notNull(),
+    phase: text().notNull(),
+    /** The row's key as a JSON list of texts. */
+    key: text().notNull(),
+    kind: text().$type<'ambiguous' | 'failed' | 'kept'>().notNull(),
+    reason: text().notNull(),
+    suggestion: jsonb(),
+    sqlstate: text(),
+    recordedAt: at('recorded_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.phase, table.key, table.kind] })],
+);
+
+/** One row per backfill or dry run of one: what was processed, by whom, when, with what result. */
+export const migrationLog = control.table(
+  'migration_log',
+  {
+    id: bigserial({ mode: 'number' }).primaryKey(),
+    runId: text('run_id').notNull(),
+    planName: text('plan_name').notNull(),
+    target: text().notNull(),
+    phase: text().notNull(),
+    tableName: text('table_name').notNull(),
+    action: text().$type<'backfill' | 'dry-run' | 'undo'>().notNull(),
+    processed: bigint({ mode: 'number' }).notNull().default(0),
+    succeeded: bigint({ mode: 'number' }).notNull().default(0),
+    skipped: bigint({ mode: 'number' }).notNull().default(0),
+    ambiguous: bigint({ mode: 'number' }).notNull().default(0),
+    failed: bigint({ mode: 'number' }).notNull().default(0),
+    errorDetails: jsonb('error_details').$type<unknown[]>().notNull().default([]),
+    performedBy: text('performed_by').notNull(),
+    startedAt: at('started_at').notNull().defaultNow(),
+    finishedAt: at('finished_at'),
+    outcome: text(),
+  },
+  (table) => [uniqueIndex('migration_log_once').on(table.runId, table.phase, table.action)],
+);
+
+/** Who did what through the API, and whether it was accepted. */
+export const auditTrail = control.table(
+  'audit_trail',
+  {
+    id: bigserial({ mode: 'number' }).primaryKey(),
+    at: at('at').notNull().defaultNow(),
+    actor: text().notNull(),
+    role: text().notNull(),
+    action: text().notNull(),
+    subject: text().notNull(),
+    accepted: boolean().notNull(),
+    details: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+  },
+  (table) => [index('audit_trail_subject').on(table.subject, table.id)],
+);
+
+export const dryRuns = control.table('dry_runs', {
+  id: text().primaryKey(),
+  planName: text('plan_name').notNull(),
+  planVersion: integer('plan_version').notNull(),
+  target: text().notNull(),
+  performedBy: text('performed_by').notNull(),
+  createdAt: at('created_at').notNull().defaultNow(),
+  finishedAt: at('finished_at'),
+  report: jsonb().$type<Record<string, unknown>>(),
+});
