@@ -2,7 +2,12 @@ import type { Plan } from '../domain/plan.ts';
 
 export type Row = Record<string, unknown>;
 
-export type QueryResult<T = Row> = { rows: T[]; rowCount: number };
+export type QueryResult<T = Row> = {
+  rows: T[];
+  rowCount: number;
+  /** Names of the columns in their order. Two of the same name are one property of a row: the last. */
+  columns: string[];
+};
 
 /** One connection, for as long as the work that it was lent to. */
 export interface Session {

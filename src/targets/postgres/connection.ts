@@ -82,7 +82,11 @@ async function lend<T>(
     try {
       const result = last(await statement);
       signal?.throwIfAborted();
-      return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
+      return {
+        rows: result.rows as R[],
+        rowCount: result.rowCount ?? 0,
+        columns: result.fields.map((field) => field.name),
+      };
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     } finally {
