@@ -1,16 +1,19 @@
+export const RUN_STATUSES = [
+  'pending',
+  'running',
+  'paused',
+  'awaiting_approval',
+  'held',
+  'rolling_back',
+  'rollback_held',
+  'completed',
+  'rolled_back',
+  'failed',
+  'terminated',
+] as const;
+
 /** Where a run stands. The last four are final. */
-export type RunStatus =
-  | 'pending'
-  | 'running'
-  | 'paused'
-  | 'awaiting_approval'
-  | 'held'
-  | 'rolling_back'
-  | 'rollback_held'
-  | 'completed'
-  | 'rolled_back'
-  | 'failed'
-  | 'terminated';
+export type RunStatus = (typeof RUN_STATUSES)[number];
 
 export const FINAL_STATUSES = [
   'completed',

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { ROLES } from '../../domain/role.ts';
+import { RUN_COMMANDS, RUN_STATUSES } from '../../domain/run-state.ts';
+import { instantSchema, pageLimit, rowCountsSchema } from './common.ts';
+import { gateMeasurementSchema } from './gates.ts';
+
+export const startRunBody = z
+  .strictObject({
+    plan: z.string().min(1).max(63),
+    version: z.int().min(1).optional().describe('The latest unless given'),
+    timeScale: z
+      .number()
+      .min(1)
+      .max(1_000_000)
+      .default(1)
+      .describe('How many times faster than real time holds, soaks and gate intervals are'),
+    batchSize: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe('Replaces the batch size of every backfill of the plan'),
+  })
+  .meta({ id: 'StartRunRequest' });
+export type StartRunRequest = z.input<typeof startRunBody>;
+
+export const runStatusSchema = z.enum(RUN_STATUSES);
+
+export const runSchema = z
+  .object({
+    id: z.string().describe("Also the id of the run's workflow"),
+    plan: z.string(),
+    version: z.int(),
+    planHash: z.string(),
+    target: z.string(),
+    status: runStatusSchema,
+    phase: z.string().nullable().describe('The present or last phase'),
+    reason: z.string().nullable().describe('In words, why the run is where it is'),
+    timeScale: z.number(),
+    batchSize: z.int().nullable(),
+    startedBy: z.string(),
+    createdAt: instantSchema,
+    updatedAt: instantSchema,
+    finishedAt: instantSchema.nullable(),
+  })
+  .meta({ id: 'Run' });
+export type Run = z.output<typeof runSchema>;
+
+export const progressSchema = z
+  .object({
+    counts: rowCountsSchema,
+    estimatedRows: z.number().nullable().describe("The planner's estimate of rows in all"),
+    rowsPerSecond: z.number(),
+    share: z.number().nullable().describe('Part done, 0 to 1; null when unknown'),
+    etaSeconds: z.number().nullable().describe('Estimated seconds to go; null when unknown'),
+  })
+  .meta({ id: 'Progress' });
+export type Progress = z.output<typeof progressSchema>;
+
+export const phaseSchema = z
+  .object({
+    name: z.string(),
+    kind: z.string(),
+    description: z.string(),
+    pointOfNoReturn: z.boolean(),
+    state: z.enum(['pending', 'running', 'completed', 'failed', 'undoing', 'undone', 'undo_failed']),
+    summary: z.string().nullable().describe('In words, what the phase did or why it failed'),
+    progress: progressSchema.nullable(),
+    startedAt: instantSchema.nullable(),
+    finishedAt: instantSchema.nullable(),
+  })
+  .meta({ id: 'Phase' });
+export type Phase = z.output<typeof phaseSchema>;
+
+export const runDetailSchema = runSchema
+  .extend({
+    waitingFor: z.string().nullable().describe('In words, what has to happen before the run goes on'),
+    commands: z.array(z.enum(RUN_COMMANDS)).describe('What the run takes in its present state'),
+    phases: z.array(phaseSchema),
+    gates: z.array(gateMeasurementSchema).describe('The latest measurement of each gate'),
+    links: z.object({
+      self: z.string(),
+      events: z.string(),
+      report: z.string(),
+      exceptions: z.string(),
+      webUi: z.string().nullable().describe('The run in the Temporal Web UI'),
+    }),
+  })
+  .meta({ id: 'RunDetail' });
+export type RunDetail = z.output<typeof runDetailSchema>;
+
+export const runListQuery = z.object({
+  plan: z.string().optional(),
+  status: runStatusSchema.optional(),
+  limit: pageLimit(50),
+  before: instantSchema.optional().describe('Runs created before this instant: the `next` of a page'),
+});
+export const runListSchema = z.object({
+  runs: z.array(runSchema),
+  next: instantSchema.nullable().describe('`before` of the next page; null on the last'),
+});
+export type RunList = z.output<typeof runListSchema>;
+
+export const commandParams = z.object({ id: z.string().min(1).max(200), command: z.enum(RUN_COMMANDS) });
+export const commandBody = z
+  .strictObject({ reason: z.string().max(1_000).optional().describe('Kept in the audit trail') })
+  .meta({ id: 'CommandRequest' });
+export type CommandRequest = z.input<typeof commandBody>;
+
+export const actorSchema = z.object({ name: z.string(), role: z.enum(ROLES) });
