@@ -62,9 +62,14 @@ export function databaseError(error: unknown): pg.DatabaseError | undefined {
   return chain(error).find((link) => link instanceof pg.DatabaseError);
 }
 
+/** What somebody else is still doing to the same thing. Counts as a lock that was not available. */
+export class StillBusyError extends Error {
+  override readonly name = 'StillBusyError';
+}
+
 /** The five characters by which PostgreSQL names the condition. */
 export function sqlState(error: unknown): string | undefined {
-  return databaseError(error)?.code;
+  return chain(error).some((link) => link instanceof StillBusyError) ? '55P03' : databaseError(error)?.code;
 }
 
 /** Looks through the causes of errors that wrap another. What is no fault of the database is permanent. */

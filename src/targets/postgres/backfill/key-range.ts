@@ -1,0 +1,46 @@
+import type { Params } from './sql.ts';
+import { type BackfillTable, type Key, ref } from './table.ts';
+
+/** Rows by key, up to and including `upTo`, from `from` on or beyond `after`; without either from the first row on. */
+export type KeyRange = { after?: Key | undefined; from?: Key | undefined; upTo: Key };
+
+/** The condition that a row lies in the range. */
+export function inRange(table: BackfillTable, range: KeyRange, params: Params): string {
+  const conditions = [`${keyTuple(table)} <= ${keyValue(table, range.upTo, params)}`];
+  if (range.after) conditions.unshift(`${keyTuple(table)} > ${keyValue(table, range.after, params)}`);
+  if (range.from) conditions.unshift(`${keyTuple(table)} >= ${keyValue(table, range.from, params)}`);
+  return conditions.join(' AND ');
+}
+
+/** `(k1, k2)`: compared as a whole, which an index over the key serves. */
+function keyTuple(table: BackfillTable): string {
+  return `(${table.key.map((column) => ref(table, column)).join(', ')})`;
+}
+
+function keyValue(table: BackfillTable, key: Key, params: Params): string {
+  const values = table.key.map((column, i) => `${params.add(key[i])}::text::${column.castType}`);
+  return `(${values.join(', ')})`;
+}
+
+/** The key's columns in order; with `DESC` for each when descending. */
+export function keyOrder(table: BackfillTable, direction: 'ASC' | 'DESC' = 'ASC'): string {
+  return table.key.map((column) => `${ref(table, column)} ${direction}`).join(', ');
+}
+
+/** Key values by column, as `unnest` takes them. */
+export function keysByColumn(table: BackfillTable, keys: readonly Key[]): (string | undefined)[][] {
+  return table.key.map((_, i) => keys.map((key) => key[i]));
+}
+
+/** `unnest($n::text[], …) AS name(k0, k1, …)`: the keys as rows. */
+export function keysAsRows(table: BackfillTable, keys: readonly Key[], name: string, params: Params): string {
+  const columns = keysByColumn(table, keys).map((values) => `${params.add(values)}::text[]`);
+  return `unnest(${columns.join(', ')}) AS ${name}(${table.key.map((_, i) => `k${i}`).join(', ')})`;
+}
+
+/** `table.k1 = source(0)::type AND …`, where `source` gives the text of the key's i-th value. */
+export function keyEquals(table: BackfillTable, source: (i: number) => string): string {
+  return table.key
+    .map((column, i) => `${ref(table, column)} = (${source(i)})::${column.castType}`)
+    .join(' AND ');
+}
