@@ -16,7 +16,7 @@ export async function audit(
 /** Newest first; of one subject (a run's id, `plan:<name>`) or of all. */
 export function listAudit(
   db: ControlDb,
-  options: { subject?: string; limit: number },
+  options: { subject?: string | undefined; limit: number },
 ): Promise<AuditEntry[]> {
   return db.query
     .select()

@@ -1,4 +1,4 @@
-import { eq, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { ControlDb } from './control-db.ts';
 import { dryRuns } from './schema.ts';
 
@@ -19,4 +19,9 @@ export async function finishDryRun(
 export async function findDryRun(db: ControlDb, id: string): Promise<DryRun | undefined> {
   const [found] = await db.query.select().from(dryRuns).where(eq(dryRuns.id, id));
   return found;
+}
+
+/** Takes back a dry run that never started. */
+export async function discardDryRun(db: ControlDb, id: string): Promise<void> {
+  await db.query.delete(dryRuns).where(and(eq(dryRuns.id, id), isNull(dryRuns.finishedAt)));
 }

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
 import type { ControlDb } from './control-db.ts';
 import { runExceptions } from './schema.ts';
 
@@ -9,14 +9,20 @@ export async function storeExceptions(
   db: ControlDb,
   exceptions: Omit<RunException, 'recordedAt'>[],
 ): Promise<void> {
-  if (exceptions.length > 0) await db.query.insert(runExceptions).values(exceptions).onConflictDoNothing();
+  // PostgreSQL takes at most 65,535 parameters per statement.
+  for (let from = 0; from < exceptions.length; from += 1_000) {
+    await db.query
+      .insert(runExceptions)
+      .values(exceptions.slice(from, from + 1_000))
+      .onConflictDoNothing();
+  }
 }
 
 export type ExceptionFilter = {
   phase?: string | undefined;
   kind?: RunException['kind'] | undefined;
-  /** Key of the last exception of the page before. */
-  after?: string | undefined;
+  /** The last exception of the page before. */
+  after?: Pick<RunException, 'key' | 'phase' | 'kind'> | undefined;
   limit: number;
 };
 
@@ -33,9 +39,23 @@ export function listExceptions(
         eq(runExceptions.runId, runId),
         filter.phase ? eq(runExceptions.phase, filter.phase) : undefined,
         filter.kind ? eq(runExceptions.kind, filter.kind) : undefined,
-        filter.after ? gt(runExceptions.key, filter.after) : undefined,
+        filter.after
+          ? sql`(${runExceptions.key}, ${runExceptions.phase}, ${runExceptions.kind}) > (${filter.after.key}, ${filter.after.phase}, ${filter.after.kind})`
+          : undefined,
       ),
     )
     .orderBy(asc(runExceptions.key), asc(runExceptions.phase), asc(runExceptions.kind))
     .limit(filter.limit);
+}
+
+/** Every exception of a run in pages, so that memory stays flat however many there are. */
+export async function* allExceptions(db: ControlDb, runId: string): AsyncGenerator<RunException[]> {
+  const limit = 1_000;
+  let after: RunException | undefined;
+  for (;;) {
+    const page = await listExceptions(db, runId, { after, limit });
+    if (page.length > 0) yield page;
+    if (page.length < limit) return;
+    after = page.at(-1);
+  }
 }

@@ -1,4 +1,4 @@
-import { asc, eq } from 'drizzle-orm';
+import { asc, desc, eq } from 'drizzle-orm';
 import type { ControlDb } from './control-db.ts';
 import { gateMeasurements } from './schema.ts';
 
@@ -17,4 +17,18 @@ export function listMeasurements(db: ControlDb, runId: string): Promise<GateMeas
     .from(gateMeasurements)
     .where(eq(gateMeasurements.runId, runId))
     .orderBy(asc(gateMeasurements.at), asc(gateMeasurements.gate));
+}
+
+/** The latest measurement of each gate of each phase. */
+export function latestMeasurements(db: ControlDb, runId: string): Promise<GateMeasurement[]> {
+  return db.query
+    .selectDistinctOn([gateMeasurements.phase, gateMeasurements.gate])
+    .from(gateMeasurements)
+    .where(eq(gateMeasurements.runId, runId))
+    .orderBy(
+      gateMeasurements.phase,
+      gateMeasurements.gate,
+      desc(gateMeasurements.at),
+      desc(gateMeasurements.sequence),
+    );
 }

@@ -1,4 +1,4 @@
-import { and, desc, eq, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { RowCounts } from '../domain/counts.ts';
 import type { ControlDb } from './control-db.ts';
 import { migrationLog } from './schema.ts';
@@ -45,15 +45,28 @@ export async function updateLogEntry(
     );
 }
 
-/** Newest first; of one run or of all. */
-export function listLog(
-  db: ControlDb,
-  options: { runId?: string; limit: number },
-): Promise<MigrationLogEntry[]> {
+export type LogFilter = {
+  runId?: string | undefined;
+  plan?: string | undefined;
+  action?: MigrationLogEntry['action'] | undefined;
+  /** Id of the last entry of the page before. */
+  before?: number | undefined;
+  limit: number;
+};
+
+/** Newest first. */
+export function listLog(db: ControlDb, filter: LogFilter): Promise<MigrationLogEntry[]> {
   return db.query
     .select()
     .from(migrationLog)
-    .where(options.runId === undefined ? undefined : eq(migrationLog.runId, options.runId))
+    .where(
+      and(
+        filter.runId ? eq(migrationLog.runId, filter.runId) : undefined,
+        filter.plan ? eq(migrationLog.planName, filter.plan) : undefined,
+        filter.action ? eq(migrationLog.action, filter.action) : undefined,
+        filter.before ? lt(migrationLog.id, filter.before) : undefined,
+      ),
+    )
     .orderBy(desc(migrationLog.id))
-    .limit(options.limit);
+    .limit(filter.limit);
 }

@@ -6,7 +6,8 @@ import { plans } from './schema.ts';
 export type RegisteredPlan = typeof plans.$inferSelect;
 
 /**
- * Stores the plan as its next version; the same document again returns the version that it has.
+ * Stores the plan as its next version; the latest version's document again stays that version. An earlier version's document
+ * becomes a new version, so that "the latest" is always what was registered last.
  * @param hash the document's hash, see `plan/hash.ts`.
  */
 export async function registerPlan(
@@ -16,9 +17,8 @@ export async function registerPlan(
   registeredBy: string,
 ): Promise<{ plan: RegisteredPlan; created: boolean }> {
   for (;;) {
-    const known = await findPlanByHash(db, plan.name, hash);
-    if (known) return { plan: known, created: false };
     const latest = await findPlan(db, plan.name);
+    if (latest?.hash === hash) return { plan: latest, created: false };
     try {
       const [created] = await db.query
         .insert(plans)
@@ -58,16 +58,4 @@ export async function findPlanByEndpoint(
   endpoint: string,
 ): Promise<RegisteredPlan | undefined> {
   return (await listPlans(db)).find((plan) => plan.document.endpoint === endpoint);
-}
-
-async function findPlanByHash(
-  db: ControlDb,
-  name: string,
-  hash: string,
-): Promise<RegisteredPlan | undefined> {
-  const [found] = await db.query
-    .select()
-    .from(plans)
-    .where(and(eq(plans.name, name), eq(plans.hash, hash)));
-  return found;
 }

@@ -21,18 +21,26 @@ type Executor = NodePgDatabase<typeof schema> | NodePgTransaction<typeof schema,
 
 const CHANNEL = 'cutover_run_events';
 
+type Sql = Pick<Executor, 'execute' | 'insert'>;
+
 /**
- * Appends an event and wakes the run's watchers when the transaction commits.
+ * Makes the run's events wait for this transaction. Comes before any row of the run is locked, so that two transactions of
+ * one run cannot wait for each other.
  *
  * Watchers read events in the order of their ids, so ids must become visible in that order: without the lock, a
  * transaction that drew a lower id and commits later would be passed over by a watcher that has seen a higher one.
  */
-export async function appendEvent(
-  db: Pick<Executor, 'execute' | 'insert'>,
-  event: NewRunEvent,
-): Promise<void> {
-  await db.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${event.runId}, 0))`);
-  await db
+export async function lockEvents(db: Pick<Executor, 'execute'>, runId: string): Promise<void> {
+  await db.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${runId}, 0))`);
+}
+
+/**
+ * Appends an event and wakes the run's watchers when the transaction commits.
+ * @returns false when an event of this key is there already: what goes with it has been done as well.
+ */
+export async function appendEvent(db: Sql, event: NewRunEvent): Promise<boolean> {
+  await lockEvents(db, event.runId);
+  const inserted = await db
     .insert(runEvents)
     .values({
       runId: event.runId,
@@ -42,13 +50,16 @@ export async function appendEvent(
       message: event.message,
       data: event.data ?? {},
     })
-    .onConflictDoNothing();
+    .onConflictDoNothing()
+    .returning({ id: runEvents.id });
+  if (inserted.length === 0) return false;
   await db.execute(sql`SELECT pg_notify(${CHANNEL}, ${event.runId})`);
+  return true;
 }
 
 /** Appends an event in a transaction of its own. */
-export async function recordEvent(db: ControlDb, event: NewRunEvent): Promise<void> {
-  await db.query.transaction((tx) => appendEvent(tx, event));
+export async function recordEvent(db: ControlDb, event: NewRunEvent): Promise<boolean> {
+  return db.query.transaction((tx) => appendEvent(tx, event));
 }
 
 /** Events of a run after the one with this id, oldest first. */
@@ -91,6 +102,7 @@ export function listenForEvents(url: string): EventWakeups {
     const next = new pg.Client({
       connectionString: url,
       keepAlive: true,
+      connectionTimeoutMillis: 5_000,
       application_name: 'cutover-events',
     });
     client = next;

@@ -1,8 +1,8 @@
-import { and, desc, eq, inArray, isNull, lt, notInArray, sql } from 'drizzle-orm';
+import { and, count, desc, eq, inArray, isNull, notInArray, sql } from 'drizzle-orm';
 import type { Phase } from '../domain/plan.ts';
 import { FINAL_STATUSES, isFinal, type RunStatus } from '../domain/run-state.ts';
 import { type ControlDb, violatedConstraint } from './control-db.ts';
-import { appendEvent } from './run-events.ts';
+import { appendEvent, lockEvents } from './run-events.ts';
 import { type PhaseState, type Progress, runPhases, runs } from './schema.ts';
 
 export type Run = typeof runs.$inferSelect;
@@ -19,6 +19,9 @@ export class ActiveRunExists extends Error {
     this.runId = runId;
   }
 }
+
+/** Unique indexes by which another run than the wanted one is the answer. */
+const RETURNS_ANOTHER_RUN = ['runs_idempotency_key', 'runs_one_active_per_plan_and_target'];
 
 /**
  * Records a run as `pending`, with its phases. The same idempotency key again returns the run that it made.
@@ -49,7 +52,7 @@ export async function createRun(
     if (!created) throw new Error(`run ${run.id} was not recorded`);
     return { run: created, created: true };
   } catch (error) {
-    if (violatedConstraint(error) === undefined) throw error;
+    if (!RETURNS_ANOTHER_RUN.includes(violatedConstraint(error) ?? '')) throw error;
     const same = run.idempotencyKey ? await findByIdempotencyKey(db, run.idempotencyKey) : undefined;
     if (same) return { run: same, created: false };
     const active = await findActiveRun(db, run.planName, run.target);
@@ -99,7 +102,8 @@ export type RunFilter = {
   plan?: string | undefined;
   status?: RunStatus | undefined;
   limit: number;
-  before?: Date | undefined;
+  /** Id of the last run of the page before. */
+  before?: string | undefined;
 };
 
 /** Newest first. */
@@ -111,7 +115,9 @@ export function listRuns(db: ControlDb, filter: RunFilter): Promise<Run[]> {
       and(
         filter.plan ? eq(runs.planName, filter.plan) : undefined,
         filter.status ? eq(runs.status, filter.status) : undefined,
-        filter.before ? lt(runs.createdAt, filter.before) : undefined,
+        filter.before
+          ? sql`(${runs.createdAt}, ${runs.id}) < (SELECT created_at, id FROM ${runs} AS page WHERE id = ${filter.before})`
+          : undefined,
       ),
     )
     .orderBy(desc(runs.createdAt), desc(runs.id))
@@ -135,10 +141,29 @@ export type StatusChange = {
   key: string;
 };
 
-/** Moves the run and tells its watchers, in one transaction. A final status stays. */
+/**
+ * Moves the run and tells its watchers, in one transaction. A final status stays, and a change of a known key does nothing:
+ * an attempt that comes late cannot put an old status back.
+ */
 export async function changeStatus(db: ControlDb, change: StatusChange): Promise<void> {
   await db.query.transaction(async (tx) => {
-    const changed = await tx
+    await lockEvents(tx, change.runId);
+    const [unfinished] = await tx
+      .select({ id: runs.id })
+      .from(runs)
+      .where(and(eq(runs.id, change.runId), isNull(runs.finishedAt)))
+      .for('update');
+    if (!unfinished) return;
+    const appended = await appendEvent(tx, {
+      runId: change.runId,
+      key: change.key,
+      type: 'run',
+      phase: change.phase,
+      message: change.reason ?? change.status.replaceAll('_', ' '),
+      data: { status: change.status },
+    });
+    if (!appended) return;
+    await tx
       .update(runs)
       .set({
         status: change.status,
@@ -147,17 +172,7 @@ export async function changeStatus(db: ControlDb, change: StatusChange): Promise
         updatedAt: sql`now()`,
         ...(isFinal(change.status) ? { finishedAt: sql`now()` } : {}),
       })
-      .where(and(eq(runs.id, change.runId), isNull(runs.finishedAt)))
-      .returning({ id: runs.id });
-    if (changed.length === 0) return;
-    await appendEvent(tx, {
-      runId: change.runId,
-      key: change.key,
-      type: 'run',
-      phase: change.phase,
-      message: change.reason ?? change.status.replaceAll('_', ' '),
-      data: { status: change.status },
-    });
+      .where(eq(runs.id, change.runId));
   });
 }
 
@@ -180,8 +195,18 @@ export type PhaseChange = {
 
 const PHASE_ENDED: PhaseState[] = ['completed', 'failed', 'undone', 'undo_failed'];
 
+/** Moves a phase and tells the run's watchers, in one transaction. A change of a known key does nothing. */
 export async function changePhase(db: ControlDb, change: PhaseChange): Promise<void> {
   await db.query.transaction(async (tx) => {
+    const appended = await appendEvent(tx, {
+      runId: change.runId,
+      key: change.key,
+      type: 'phase',
+      phase: change.phase,
+      message: change.summary ?? change.state.replaceAll('_', ' '),
+      data: { state: change.state },
+    });
+    if (!appended) return;
     await tx
       .update(runPhases)
       .set({
@@ -193,14 +218,6 @@ export async function changePhase(db: ControlDb, change: PhaseChange): Promise<v
         ...(PHASE_ENDED.includes(change.state) ? { finishedAt: sql`now()` } : {}),
       })
       .where(and(eq(runPhases.runId, change.runId), eq(runPhases.name, change.phase)));
-    await appendEvent(tx, {
-      runId: change.runId,
-      key: change.key,
-      type: 'phase',
-      phase: change.phase,
-      message: change.summary ?? change.state.replaceAll('_', ' '),
-      data: { state: change.state },
-    });
   });
 }
 
@@ -212,10 +229,6 @@ export async function reportProgress(
   progress: Progress,
 ): Promise<void> {
   await db.query.transaction(async (tx) => {
-    await tx
-      .update(runPhases)
-      .set({ progress })
-      .where(and(eq(runPhases.runId, runId), eq(runPhases.name, phase)));
     await appendEvent(tx, {
       runId,
       type: 'progress',
@@ -223,5 +236,14 @@ export async function reportProgress(
       message: `${progress.counts.processed} rows processed`,
       data: progress,
     });
+    await tx
+      .update(runPhases)
+      .set({ progress })
+      .where(and(eq(runPhases.runId, runId), eq(runPhases.name, phase)));
   });
+}
+
+/** How many runs there are of each status. */
+export async function countRunsByStatus(db: ControlDb): Promise<{ status: RunStatus; runs: number }[]> {
+  return db.query.select({ status: runs.status, runs: count() }).from(runs).groupBy(runs.status);
 }

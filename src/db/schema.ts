@@ -24,7 +24,7 @@ export const control = pgSchema('cutover_control');
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 
-/** Versions of plans. A version is immutable; the same document again is the same version. */
+/** Versions of plans, each immutable. Registering an earlier version's document again makes a new version of it. */
 export const plans = control.table(
   'plans',
   {
@@ -37,7 +37,7 @@ export const plans = control.table(
   },
   (table) => [
     primaryKey({ columns: [table.name, table.version] }),
-    uniqueIndex('plans_name_hash').on(table.name, table.hash),
+    index('plans_name_hash').on(table.name, table.hash),
   ],
 );
 

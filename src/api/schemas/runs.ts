@@ -93,11 +93,11 @@ export const runListQuery = z.object({
   plan: z.string().optional(),
   status: runStatusSchema.optional(),
   limit: pageLimit(50),
-  before: instantSchema.optional().describe('Runs created before this instant: the `next` of a page'),
+  before: z.string().optional().describe('The `next` of the page before'),
 });
 export const runListSchema = z.object({
   runs: z.array(runSchema),
-  next: instantSchema.nullable().describe('`before` of the next page; null on the last'),
+  next: z.string().nullable().describe('`before` of the next page; null on the last'),
 });
 export type RunList = z.output<typeof runListSchema>;
 
