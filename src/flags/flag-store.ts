@@ -1,0 +1,17 @@
+export type FlagState = {
+  enabled: boolean;
+  /** Share of users who get the new behaviour, 0 to 100. */
+  percentage: number;
+};
+
+/** Where the application reads its flags from. */
+export interface FlagStore {
+  /** Undefined when there is no flag of that name. */
+  read(name: string): Promise<FlagState | undefined>;
+  /**
+   * Sets an existing flag and returns what the store now holds. Setting what it holds already changes nothing, so it may
+   * be repeated.
+   * @throws Error when the flag does not exist, or the store cannot hold the state exactly.
+   */
+  write(name: string, state: FlagState): Promise<FlagState>;
+}

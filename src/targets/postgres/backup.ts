@@ -1,0 +1,142 @@
+import type { Session, Target } from '../target.ts';
+import { describeTable, quoteIdentifier, quoteLiteral } from './catalog.ts';
+import { describeSqlError, sqlState } from './errors.ts';
+
+export type BackupRequest = {
+  runId: string;
+  table: string;
+  /** SQL condition over the columns of the table that limits the copy. */
+  where?: string | undefined;
+  /** Name of the copy; without a schema it goes where the table is. */
+  as: string;
+  /** Longest wait for a lock. */
+  lockTimeoutMs?: number | undefined;
+};
+
+/** What was copied, names with their schema. */
+export type Backup = { table: string; backup: string; rows: number };
+
+const DEFAULT_LOCK_TIMEOUT_MS = 5_000;
+
+/** duplicate_table, and the unique_violation in the catalog that two creators at once run into */
+const CREATED_MEANWHILE = new Set(['42P07', '23505']);
+
+/**
+ * Copies a table's rows and proves, under one snapshot, that the copy has as many as the table. When this run has made the
+ * copy before, it is counted again and kept.
+ * @throws Error when the table is missing, the condition is wrong, the counts differ, or the name is taken.
+ */
+export async function backUpTable(
+  target: Target,
+  request: BackupRequest,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<Backup> {
+  const limits = { lockTimeoutMs: request.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS, signal };
+  const recount = () =>
+    target.transaction({ ...limits, readOnly: true }, (session) => recountBackup(session, request));
+  const known = await recount();
+  if (known) return known;
+  try {
+    return await target.transaction(limits, (session) => copyTable(session, request));
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const meanwhile = CREATED_MEANWHILE.has(sqlState(error) ?? '') ? await recount() : undefined;
+    if (meanwhile) return meanwhile;
+    throw new Error(`backup of ${request.table}: ${describeSqlError(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Drops a copy that this run has made. False when there is none.
+ * @throws Error when a table of that name is somebody else's.
+ */
+export async function dropBackup(
+  target: Target,
+  request: BackupRequest,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<boolean> {
+  const lockTimeoutMs = request.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS;
+  return await target.transaction({ lockTimeoutMs, signal }, async (session) => {
+    const copy = await findCopy(session, request);
+    if (!copy) return false;
+    recordedRows(copy, request);
+    await session.query(`DROP TABLE ${copy.name}`);
+    return true;
+  });
+}
+
+type Copy = { name: string; comment: string };
+
+async function recountBackup(session: Session, request: BackupRequest): Promise<Backup | undefined> {
+  const copy = await findCopy(session, request);
+  if (!copy) return undefined;
+  const recorded = recordedRows(copy, request);
+  const rows = await count(session, copy.name);
+  if (rows !== recorded) {
+    throw new Error(
+      `the backup ${copy.name} had ${recorded} rows when this run made it and has ${rows} now; ` +
+        'somebody changed it. Drop it to have it made again',
+    );
+  }
+  return { table: request.table, backup: copy.name, rows };
+}
+
+async function copyTable(session: Session, request: BackupRequest): Promise<Backup> {
+  await session.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+  const shape = await describeTable(session, request.table);
+  if (!shape) throw new Error('there is no such table; check its spelling and its schema');
+  const backup = await copyName(session, request, shape.qualifiedName);
+  // The line break ends a comment that the condition may end with.
+  const rows = `${shape.qualifiedName}${request.where === undefined ? '' : ` WHERE (${request.where}\n)`}`;
+  await session.query(`CREATE TABLE ${backup} AS SELECT * FROM ${rows}`);
+  const [wanted, copied] = [await count(session, rows), await count(session, backup)];
+  if (wanted !== copied) throw new Error(`${copied} rows were copied, but the table has ${wanted}`);
+  const comment = `${provenance(request)}: ${copied} rows`;
+  await session.query(`COMMENT ON TABLE ${backup} IS ${quoteLiteral(comment)}`);
+  return { table: request.table, backup, rows: copied };
+}
+
+async function copyName(session: Session, { as }: BackupRequest, table: string): Promise<string> {
+  const { rows } = await session.query<{ copy: string[]; source: string[] }>(
+    'SELECT parse_ident($1) AS copy, parse_ident($2) AS source',
+    [as, table],
+  );
+  const { copy = [], source = [] } = rows[0] ?? {};
+  return (copy.length > 1 ? copy : [...source.slice(0, -1), ...copy]).map(quoteIdentifier).join('.');
+}
+
+async function findCopy(session: Session, request: BackupRequest): Promise<Copy | undefined> {
+  const source = await describeTable(session, request.table);
+  const name = source ? await copyName(session, request, source.qualifiedName) : request.as;
+  const { rows } = await session.query<Copy>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name, coalesce(obj_description(c.oid, 'pg_class'), '') AS comment
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.oid = to_regclass($1)`,
+    [name],
+  );
+  return rows[0];
+}
+
+/** The comment on a copy says who made it of what, so that nothing else is ever taken for it. */
+function provenance({ runId, table }: BackupRequest): string {
+  return `Cutover backup of ${table}, run ${runId}`;
+}
+
+/** @throws Error when another run, or nobody of Cutover's, has made the table. */
+function recordedRows({ name, comment }: Copy, request: BackupRequest): number {
+  const prefix = `${provenance(request)}: `;
+  const rows = comment.startsWith(prefix) ? Number.parseInt(comment.slice(prefix.length), 10) : Number.NaN;
+  if (Number.isNaN(rows)) {
+    const owner = comment === '' ? 'has no comment' : `has the comment "${comment}"`;
+    throw new Error(
+      `the table ${name} exists and was not made as this run's backup of ${request.table} (it ${owner}); ` +
+        'give the backup another name, or drop that table',
+    );
+  }
+  return rows;
+}
+
+async function count(session: Session, rows: string): Promise<number> {
+  const result = await session.query<{ count: string }>(`SELECT count(*) FROM ${rows}`);
+  return Number(result.rows[0]?.count);
+}
