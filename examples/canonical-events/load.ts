@@ -1,6 +1,6 @@
 import { between, pick, type Random, seededRandom, seededUuid } from '../shared/random.ts';
 import { loadShared, runSqlFile, type SqlClient } from '../shared/sql-client.ts';
-import { type CanonicalEvent, canonicalEvent } from './canonical.ts';
+import { canonicalEvent } from './canonical.ts';
 import type { Deliver } from './payloads/delivery.ts';
 import { announcements, instantCapture, liveVisitors, testimonials } from './payloads/native.ts';
 import { shopify } from './payloads/shopify.ts';
@@ -82,19 +82,20 @@ export async function load(client: SqlClient, options: EventsState = {}): Promis
      ON CONFLICT (id) DO NOTHING`,
     [JSON.stringify(events)],
   );
-  if (state === 'recent-migrated') {
-    await migrateByHand(client, events.slice(-RECENT_EVENTS).map(canonicalEvent));
-  }
+  if (state === 'recent-migrated') await migrateRecent(client);
 }
 
-/** As the application left it once: canonical since it began to write both, for everything that is recent. */
-async function migrateByHand(client: SqlClient, canonical: CanonicalEvent[]): Promise<void> {
+/** As the application left it once it had begun to write both: everything recent is canonical, the rest is not. */
+async function migrateRecent(client: SqlClient): Promise<void> {
   await client.query('ALTER TABLE events ADD COLUMN IF NOT EXISTS canonical_event jsonb');
+  const { rows } = await client.query('SELECT * FROM events ORDER BY created_at DESC LIMIT $1', [
+    RECENT_EVENTS,
+  ]);
   await client.query(
     `UPDATE events SET canonical_event = c.value
      FROM jsonb_array_elements($1::jsonb) AS c (value)
      WHERE events.id = (c.value ->> 'event_id')::uuid`,
-    [JSON.stringify(canonical)],
+    [JSON.stringify((rows as EventRow[]).map(canonicalEvent))],
   );
 }
 
