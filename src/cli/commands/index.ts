@@ -1,0 +1,21 @@
+import type { Register } from '../cli.ts';
+import { registerDryRun } from './dry-run.ts';
+import { registerExceptions } from './exceptions.ts';
+import { registerLog } from './log.ts';
+import { registerPlan } from './plan.ts';
+import { registerReport } from './report.ts';
+import { registerRunCommands } from './run-commands.ts';
+import { registerStart } from './start.ts';
+import { registerStatus } from './status.ts';
+
+/** In the order in which `--help` lists them: from a first try to daily work to production. */
+export const COMMANDS: Register[] = [
+  registerPlan,
+  registerDryRun,
+  registerStart,
+  registerStatus,
+  registerRunCommands,
+  registerReport,
+  registerExceptions,
+  registerLog,
+];

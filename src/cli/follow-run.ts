@@ -1,0 +1,63 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RunEvent } from '../api/schemas/events.ts';
+import type { RunDetail } from '../api/schemas/runs.ts';
+import { isFinal } from '../domain/run-state.ts';
+import type { ApiClient } from './api-client.ts';
+
+/** What a watcher of a run is told. */
+export type RunObserver = {
+  /** Each event once, in order, those from before the watch included. */
+  event?: (event: RunEvent) => void;
+  /** The run as it is after the events so far; not more often than a few times a second. */
+  detail?: (run: RunDetail) => void;
+  reconnecting?: (reason: string) => void;
+};
+
+const REFRESH_MS = 300;
+
+export function getRun(client: ApiClient, runId: string, signal?: AbortSignal): Promise<RunDetail> {
+  return client.get<RunDetail>(`/api/runs/${encodeURIComponent(runId)}`, { signal });
+}
+
+/**
+ * Follows a run until it is final.
+ * @returns the run as it ended.
+ * @throws CliError when the server refuses or stays away; the signal's reason when it is aborted.
+ */
+export async function followRun(
+  client: ApiClient,
+  runId: string,
+  observer: RunObserver,
+  signal?: AbortSignal | undefined,
+): Promise<RunDetail> {
+  const first = await getRun(client, runId, signal);
+  observer.detail?.(first);
+
+  let changed = false;
+  const over = new AbortController();
+  const refreshing = refresh();
+  try {
+    for await (const item of client.events(runId, { signal, onReconnect: observer.reconnecting })) {
+      if (item.kind === 'end') break;
+      observer.event?.(item.event);
+      changed = true;
+    }
+  } finally {
+    over.abort();
+    await refreshing;
+  }
+  const last = await getRun(client, runId, signal);
+  observer.detail?.(last);
+  return last;
+
+  async function refresh(): Promise<void> {
+    while (!over.signal.aborted) {
+      await delay(REFRESH_MS, undefined, { signal: over.signal }).catch(() => {});
+      if (!changed || over.signal.aborted) continue;
+      changed = false;
+      // A server that is away for a moment is the event stream's to report.
+      const run = await getRun(client, runId, over.signal).catch(() => undefined);
+      if (run && !isFinal(run.status)) observer.detail?.(run);
+    }
+  }
+}
