@@ -1,7 +1,5 @@
 import pg from 'pg';
 
-/** How long the server gets to end a cancelled statement before the connection is cut. */
-const GRACE_MS = 5_000;
 const REPEAT_MS = 250;
 
 /** The parts of a pg client that cancelling needs and the published types leave out. */
@@ -34,21 +32,21 @@ export function cutConnection(client: pg.ClientBase): void {
 
 /**
  * Cancels what the client's backend is running, from a connection of its own: the pool may have none left.
- * Resolves when `statement` has settled. A backend that does not answer in time has its connection cut.
+ * Resolves when `statement` has settled. A backend that has not ended it after `graceMs` has its connection cut.
  */
 export async function cancelStatement(
   config: pg.ClientConfig,
   client: pg.ClientBase,
   statement: Promise<unknown>,
+  graceMs: number,
 ): Promise<void> {
-  const deadline = Date.now() + GRACE_MS;
   const pid = (client as ServerConnection).processID;
   if (pid) {
-    await settlesWithin(requestCancel(config, pid, statement, deadline), deadline - Date.now());
+    await settlesWithin(requestCancel(config, pid, statement, graceMs), graceMs);
   }
   if (!(await settlesWithin(statement, 0))) {
     cutConnection(client);
-    await settlesWithin(statement, GRACE_MS);
+    await settlesWithin(statement, graceMs);
   }
 }
 
@@ -57,9 +55,10 @@ async function requestCancel(
   config: pg.ClientConfig,
   pid: number,
   statement: Promise<unknown>,
-  deadline: number,
+  graceMs: number,
 ): Promise<void> {
-  const canceller = new pg.Client({ ...config, connectionTimeoutMillis: GRACE_MS, query_timeout: GRACE_MS });
+  const deadline = Date.now() + graceMs;
+  const canceller = new pg.Client({ ...config, connectionTimeoutMillis: graceMs, query_timeout: graceMs });
   // A connection that dies while idle reports it as an event; unheard, that would end the process.
   canceller.on('error', () => undefined);
   try {

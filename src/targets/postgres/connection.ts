@@ -13,6 +13,8 @@ export type PostgresTargetOptions = {
   connectionTimeoutMs?: number | undefined;
   /** The server ends a transaction that stays idle for longer, so that a stuck worker cannot hold locks. */
   idleInTransactionTimeoutMs?: number | undefined;
+  /** How long the server gets to end a cancelled statement before its connection is cut. */
+  cancelGraceMs?: number | undefined;
   /** Hears of connections that died while nobody used them; the pool replaces them by itself. */
   onIdleError?: ((error: Error) => void) | undefined;
 };
@@ -32,15 +34,17 @@ export function createPostgresTarget(options: PostgresTargetOptions): Target {
   const pool = new pg.Pool({ ...config, max: options.poolSize, idleTimeoutMillis: 30_000 });
   pool.on('error', (error) => options.onIdleError?.(error));
   const idleTimeoutMs = options.idleInTransactionTimeoutMs ?? 60_000;
+  const cancel: Cancel = (client, statement) =>
+    cancelStatement(config, client, statement, options.cancelGraceMs ?? 5_000);
   let closed: Promise<void> | undefined;
 
   return {
     name: options.name,
     dialect: 'postgres',
     session: (sessionOptions, work) =>
-      lend(pool, config, sessionOptions, (loan) => runSession(loan, sessionOptions, work)),
+      lend(pool, cancel, sessionOptions, (loan) => runSession(loan, sessionOptions, work)),
     transaction: (transactionOptions, work) =>
-      lend(pool, config, transactionOptions, (loan) =>
+      lend(pool, cancel, transactionOptions, (loan) =>
         runTransaction(loan, transactionOptions, idleTimeoutMs, work),
       ),
     close: () => {
@@ -59,9 +63,12 @@ type Loan = {
   spoiled: boolean;
 };
 
+/** Ends the statement that the client is running; resolves when it has ended. */
+type Cancel = (client: pg.PoolClient, statement: Promise<unknown>) => Promise<void>;
+
 async function lend<T>(
   pool: pg.Pool,
-  config: pg.ClientConfig,
+  cancel: Cancel,
   { signal }: SessionOptions,
   work: (loan: Loan) => Promise<T>,
 ): Promise<T> {
@@ -78,7 +85,7 @@ async function lend<T>(
   async function run<R = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
     signal?.throwIfAborted();
     const statement = client.query(text, values === undefined ? undefined : [...values]);
-    const stopCancelling = signal && cancelOnAbort(loan, config, statement, signal);
+    const stopCancelling = signal && cancelOnAbort(loan, cancel, statement, signal);
     try {
       const result = last(await statement);
       signal?.throwIfAborted();
@@ -136,18 +143,18 @@ async function connect(pool: pg.Pool, signal: AbortSignal | undefined): Promise<
 /** Returns a function that ends the watch, and waits for a cancellation that is under way. */
 function cancelOnAbort(
   loan: Loan,
-  config: pg.ClientConfig,
+  cancel: Cancel,
   statement: Promise<unknown>,
   signal: AbortSignal,
 ): () => Promise<void> {
   let cancelling: Promise<void> | undefined;
-  const cancel = () => {
+  const onAbort = () => {
     loan.spoiled = true;
-    cancelling = cancelStatement(config, loan.client, statement);
+    cancelling = cancel(loan.client, statement);
   };
-  signal.addEventListener('abort', cancel, { once: true });
+  signal.addEventListener('abort', onAbort, { once: true });
   return async () => {
-    signal.removeEventListener('abort', cancel);
+    signal.removeEventListener('abort', onAbort);
     await cancelling;
   };
 }
