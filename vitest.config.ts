@@ -6,6 +6,7 @@ export default defineConfig({
     // The Temporal SDK's native module crashes in worker threads.
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: 'test/support/global-setup.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
