@@ -1,5 +1,5 @@
 import { Connection } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { inject } from 'vitest';
 import { ensureSearchAttributes } from '../../src/worker/search-attributes.ts';
 import { uniqueName } from './unique-name.ts';
