@@ -3,7 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPostgresTarget } from '../../../src/targets/postgres/connection.ts';
 import { classifySqlError, sqlState } from '../../../src/targets/postgres/errors.ts';
-import { type Fixture, holdLock, startFixture, until } from './fixture.ts';
+import { until } from '../../support/until.ts';
+import { type Fixture, holdLock, startFixture } from './fixture.ts';
 
 let fixture: Fixture;
 
@@ -137,7 +138,7 @@ test('aborting ends the running statement on the server, and rejects with the re
     await session.query(`SELECT pg_sleep(600), 'long sleep'`);
   });
   work.catch(() => undefined);
-  await until('it runs', async () => (await sessionsRunning('long sleep')).length === 1);
+  await until(async () => (await sessionsRunning('long sleep')).length === 1, { what: 'it runs' });
   expect(await sessionsRunning('long sleep')).toMatchObject([{ application_name: 'cutover shop' }]);
   abort.abort(reason);
   await expect(work).rejects.toBe(reason);
@@ -152,7 +153,7 @@ test('aborting frees the locks of the transaction before it rejects', async () =
     await session.query(`SELECT pg_sleep(600), 'locked sleep'`);
   });
   work.catch(() => undefined);
-  await until('it runs', async () => (await sessionsRunning('locked sleep')).length === 1);
+  await until(async () => (await sessionsRunning('locked sleep')).length === 1, { what: 'it runs' });
   abort.abort();
   await expect(work).rejects.toThrow();
   await fixture.sql('BEGIN; LOCK TABLE note IN ACCESS EXCLUSIVE MODE NOWAIT; COMMIT');
@@ -165,7 +166,9 @@ test('aborting while waiting for a lock ends the wait', async () => {
     session.query('ALTER TABLE note ADD COLUMN IF NOT EXISTS more int'),
   );
   work.catch(() => undefined);
-  await until('it waits', async () => (await sessionsRunning('ADD COLUMN IF NOT EXISTS more')).length === 1);
+  await until(async () => (await sessionsRunning('ADD COLUMN IF NOT EXISTS more')).length === 1, {
+    what: 'it waits',
+  });
   abort.abort();
   await expect(work).rejects.toBe(abort.signal.reason);
   expect(await sessionsRunning('ADD COLUMN IF NOT EXISTS more')).toEqual([]);
@@ -216,7 +219,9 @@ test('an abort rejects in time although the network has gone silent', async () =
     session.query(`SELECT pg_sleep(600), 'sleep behind the proxy'`),
   );
   work.catch(() => undefined);
-  await until('it runs', async () => (await sessionsRunning('sleep behind the proxy')).length === 1);
+  await until(async () => (await sessionsRunning('sleep behind the proxy')).length === 1, {
+    what: 'it runs',
+  });
   network.silence();
   abort.abort();
   await expect(work).rejects.toBe(abort.signal.reason);
@@ -229,7 +234,7 @@ test('a killed backend rejects its work as retryable, and the next work gets a n
     session.query(`SELECT pg_sleep(600), 'to be killed'`),
   );
   work.catch(() => undefined);
-  await until('it runs', async () => (await sessionsRunning('to be killed')).length === 1);
+  await until(async () => (await sessionsRunning('to be killed')).length === 1, { what: 'it runs' });
   const [running] = await sessionsRunning('to be killed');
   await fixture.sql('SELECT pg_terminate_backend($1)', [running?.pid]);
   const error = await work.catch((caught: unknown) => caught);
@@ -260,7 +265,7 @@ test('idle connections that die are reported and replaced', async () => {
   });
   const { rows } = await idle.transaction({}, (session) => session.query('SELECT pg_backend_pid() AS pid'));
   await fixture.sql('SELECT pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
-  await until('the pool hears of it', async () => errors.length > 0);
+  await until(async () => errors.length > 0, { what: 'the pool hears of it' });
   const next = await idle.transaction({}, (session) => session.query('SELECT 1 AS one'));
   expect(next.rows).toEqual([{ one: 1 }]);
   await idle.close();

@@ -40,19 +40,6 @@ export async function startFixture(options: Partial<PostgresTargetOptions> = {})
 
 export type Fixture = Awaited<ReturnType<typeof startFixture>>;
 
-/** Looks until the condition holds. */
-export async function until(
-  what: string,
-  condition: () => Promise<boolean>,
-  withinMs = 15_000,
-): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${withinMs} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 /** Holds a lock on a table in an open transaction until released. */
 export async function holdLock(fixture: Fixture, table: string, mode = 'ACCESS EXCLUSIVE') {
   const holder = await fixture.connect();
