@@ -78,7 +78,8 @@ export class ApiClient {
         onReconnect?.('the server ended the stream');
       } catch (error) {
         signal?.throwIfAborted();
-        onReconnect?.(passingFault(error));
+        const reason = passingFault(error);
+        onReconnect?.(reason);
       }
       if (attempt === 0) lostAt = Date.now();
       if (Date.now() - lostAt > patienceMs) throw this.#unreachable(`lost the events of run ${runId}`);

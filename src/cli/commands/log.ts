@@ -23,7 +23,7 @@ export const registerLog: Register = (program, action) => {
           ...(run && { run }),
           ...(plan && { plan }),
         });
-        const answer = cli.client().get<MigrationLog>(`/api/migration-log?${query}`);
+        const answer = await cli.client().get<MigrationLog>(`/api/migration-log?${query}`);
         cli.out.result(answer, () =>
           answer.entries.length === 0
             ? ['The migration log is empty.']

@@ -127,7 +127,7 @@ function showPlan(
 
 async function register(cli: Cli, [file]: [string]) {
   const plan = await readPlan(file);
-  const registered = cli.client().post<RegisteredPlan>('/api/plans', plan);
+  const registered = await cli.client().post<RegisteredPlan>('/api/plans', plan);
   const { style } = cli.out;
   cli.out.result(registered, () => [
     `${style.green('✓')} ${registered.name} is registered as version ${registered.version} ${style.dim(registered.hash.slice(0, 12))}`,
@@ -137,7 +137,7 @@ async function register(cli: Cli, [file]: [string]) {
 }
 
 async function list(cli: Cli) {
-  const answer = cli.client().get<PlanList>('/api/plans');
+  const answer = await cli.client().get<PlanList>('/api/plans');
   cli.out.result(answer, () =>
     answer.plans.length === 0
       ? ['No plan is registered. Register one with `cutover plan register <file>`.']
