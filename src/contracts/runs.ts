@@ -22,6 +22,8 @@ export type PhaseInput<P extends Phase = Phase> = {
   phase: P;
   timeScale: number;
   startedBy: Actor;
+  /** The day on which the run began, yyyy-mm-dd in UTC; part of the names of backups. */
+  runDate: string;
   /** When each flag's rollout reached 100 %, in milliseconds since the epoch, by flag name. */
   fullyRolledOutAt: Record<string, number>;
   /** Was the run paused when the phase began? */

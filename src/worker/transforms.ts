@@ -1,0 +1,28 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { tsImport } from 'tsx/esm/api';
+import { type Transform, TransformRegistry } from '../engine/transform.ts';
+
+/**
+ * Imports modules (TypeScript or JavaScript) and registers every transform that they export, alone or in lists.
+ * @throws Error when a module can't be imported or exports none.
+ */
+export async function loadTransforms(paths: readonly string[]): Promise<TransformRegistry> {
+  const loaded = await Promise.all(paths.map(importTransforms));
+  return new TransformRegistry(loaded.flat());
+}
+
+async function importTransforms(path: string): Promise<Transform[]> {
+  const module = (await tsImport(pathToFileURL(resolve(path)).href, import.meta.url).catch((error: Error) => {
+    throw new Error(`the transforms in ${path} cannot be imported: ${error.message}`, { cause: error });
+  })) as Record<string, unknown>;
+  const transforms = [...new Set(Object.values(module).flat())].filter(isTransform);
+  if (transforms.length > 0) return transforms;
+  throw new Error(`${path} exports no transform; export what defineTransform({ … }) returns`);
+}
+
+/** What `defineTransform` returns; modules export helpers as well. */
+function isTransform(value: unknown): value is Transform {
+  const { name, version, transform } = (value ?? {}) as Partial<Transform>;
+  return typeof name === 'string' && typeof version === 'number' && typeof transform === 'function';
+}

@@ -1,0 +1,53 @@
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { ControlActivities, TargetActivities } from '../contracts/activities.ts';
+import { CONTROL_QUEUE, targetQueue } from '../contracts/names.ts';
+
+/*
+ * Timeouts and retries of every activity, in one place. Retryable faults are retried without end, because a database that
+ * is away for a night must not end a run; the activities mark what can't get better as non-retryable.
+ * WAIT_CANCELLATION_COMPLETED everywhere: an undo must never overlap with the work that it undoes.
+ */
+const PATIENT = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s' } as const;
+
+/** Activities that touch only the control database. */
+export const control = proxyActivities<ControlActivities>({
+  taskQueue: CONTROL_QUEUE,
+  startToCloseTimeout: '20s',
+  retry: PATIENT,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+/** Activities on a target database that end within seconds. */
+export function quick(target: string, summary: string) {
+  return proxyActivities<TargetActivities>({
+    taskQueue: targetQueue(target),
+    startToCloseTimeout: '1m',
+    retry: PATIENT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: summary.slice(0, 200),
+  });
+}
+
+/** Activities on a target database that work for minutes or hours and heartbeat while they do. */
+export function long(target: string, summary: string) {
+  return proxyActivities<TargetActivities>({
+    taskQueue: targetQueue(target),
+    startToCloseTimeout: '24h',
+    heartbeatTimeout: '10s',
+    retry: PATIENT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: summary.slice(0, 200),
+  });
+}
+
+/** Preflight gives up: an unreachable target is an answer there, not something to wait for. */
+export function preflight(target: string) {
+  return proxyActivities<TargetActivities>({
+    taskQueue: targetQueue(target),
+    startToCloseTimeout: '1m',
+    scheduleToStartTimeout: '2m',
+    retry: { ...PATIENT, maximumAttempts: 4 },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: `Check the plan against ${target}`,
+  });
+}

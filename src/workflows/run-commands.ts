@@ -1,0 +1,90 @@
+import {
+  ApplicationFailure,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setHandler,
+} from '@temporalio/workflow';
+import { type CommandInput, STATE_QUERY } from '../contracts/commands.ts';
+import { FAILURE } from '../contracts/errors.ts';
+import type { RunState } from '../contracts/runs.ts';
+import { approvalRefusal } from '../domain/approval.ts';
+import { RUN_COMMANDS, type RunCommand, refusal } from '../domain/run-state.ts';
+import type { Run } from './run.ts';
+
+export const stateQuery = defineQuery<RunState>(STATE_QUERY);
+
+/** Whoever can signal from the Web UI or Temporal's CLI administers the server. */
+const FROM_TEMPORAL: CommandInput = { actor: { name: 'temporal', role: 'admin' } };
+
+/**
+ * Every command exists twice: as an update, whose caller hears at once whether it was accepted, and as a signal of the same
+ * name, for the Web UI and callers that don't wait. Call this before the workflow's first await.
+ */
+export function handleCommands(run: Run): void {
+  setHandler(stateQuery, () => run.state());
+  for (const command of RUN_COMMANDS) {
+    setHandler(
+      defineUpdate<RunState, [CommandInput?]>(command),
+      async (input = FROM_TEMPORAL) => {
+        await carryOut(run, command, input);
+        return run.state();
+      },
+      { validator: (input = FROM_TEMPORAL) => refuseUnlessAllowed(run, command, input) },
+    );
+    setHandler(defineSignal<[CommandInput?]>(command), async (input = FROM_TEMPORAL) => {
+      const why = whyRefused(run, command, input);
+      if (why === undefined) return carryOut(run, command, input);
+      run.recordNote({ type: 'command', message: `${command} by ${input.actor.name} refused: ${why}` });
+      await run.recorded();
+    });
+  }
+}
+
+function refuseUnlessAllowed(run: Run, command: RunCommand, input: CommandInput): void {
+  const why = whyRefused(run, command, input);
+  if (why === undefined) return;
+  throw ApplicationFailure.create({
+    type: FAILURE.commandRefused,
+    message: why,
+    nonRetryable: true,
+    details: [{ state: run.status, role: input.actor.role }],
+  });
+}
+
+function whyRefused(run: Run, command: RunCommand, { actor }: CommandInput): string | undefined {
+  const why = refusal(command, run.state());
+  if (why !== undefined) return why;
+  if (run.phase?.kind !== 'approval' || (command !== 'approve' && command !== 'reject')) return undefined;
+  const approvedBy = command === 'approve' ? run.approvedBy : [];
+  return approvalRefusal(run.phase, actor, run.input.startedBy.name, approvedBy);
+}
+
+async function carryOut(run: Run, command: RunCommand, { actor, reason }: CommandInput): Promise<void> {
+  const because = reason ? `: ${reason}` : '';
+  const message = `${command} by ${actor.name}${because}`;
+  run.recordNote({
+    type: 'command',
+    message,
+    data: { command, actor: actor.name, role: actor.role, reason },
+  });
+  switch (command) {
+    case 'pause':
+    case 'resume':
+      run.apply(command, message);
+      await run.commands.forward({ kind: command });
+      break;
+    case 'advance':
+      await run.commands.forward({ kind: 'advance', by: actor.name });
+      break;
+    case 'approve':
+      run.approvedBy.push(actor.name);
+      await run.commands.forward({ kind: 'approve', by: actor.name });
+      break;
+    case 'reject':
+    case 'rollback':
+      run.beginUndo(command, message);
+      break;
+  }
+  await run.recorded();
+}
