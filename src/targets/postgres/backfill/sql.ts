@@ -9,10 +9,6 @@ export class Params {
   }
 }
 
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /** A plan's expression in parentheses; the line break ends a comment that it may close with. */
 export function parenthesised(expression: string): string {
   return `(${expression}\n)`;

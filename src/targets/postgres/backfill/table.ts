@@ -1,4 +1,4 @@
-import { quoteIdentifier } from './sql.ts';
+import { quoteIdentifier } from '../catalog.ts';
 
 /** How a column's text is read and written; `other` passes as text. */
 export type ColumnKind =

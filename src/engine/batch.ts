@@ -1,0 +1,57 @@
+import type { RowCounts } from '../domain/counts.ts';
+import type { BackfillPhase } from '../domain/plan.ts';
+import type { RowException } from '../targets/postgres/backfill/exceptions.ts';
+import { listKeys } from '../targets/postgres/backfill/find-key.ts';
+import type { Journal } from '../targets/postgres/backfill/journal.ts';
+import type { KeyRange } from '../targets/postgres/backfill/key-range.ts';
+import { withSavepoint } from '../targets/postgres/backfill/savepoint.ts';
+import type { BackfillColumn, BackfillTable, Key } from '../targets/postgres/backfill/table.ts';
+import type { Session } from '../targets/target.ts';
+import { bisect } from './bisect.ts';
+import { isRowError, rowFailure } from './errors.ts';
+import type { Transform } from './transform.ts';
+
+/** What a batch works with, the same for all batches of a backfill. */
+export type BatchContext = {
+  phase: BackfillPhase;
+  table: BackfillTable;
+  /** Columns that the phase writes, in the journal's order. */
+  written: readonly BackfillColumn[];
+  /** Undefined where the plan needs no way back. */
+  journal: Journal | undefined;
+  /** Undefined for SQL transforms. */
+  transform: Transform | undefined;
+};
+
+export type BatchResult = { counts: RowCounts; exceptions: RowException[] };
+
+/**
+ * Attempts the whole range in one go; when rows are at fault, lists its keys and closes in on them.
+ * @param onFailing hears of each row that fails on its own, in the order of the keys.
+ */
+export async function attemptRange(
+  session: Session,
+  table: BackfillTable,
+  range: KeyRange,
+  attempt: (range: KeyRange) => Promise<void>,
+  onFailing: (exception: RowException) => void,
+): Promise<void> {
+  try {
+    await withSavepoint(session, () => attempt(range));
+  } catch (error) {
+    if (!isRowError(error)) throw error;
+    await bisect(
+      await listKeys(session, table, range),
+      (keys) => withSavepoint(session, () => attempt(spanOf(keys))),
+      (key, cause) => onFailing({ key, kind: 'failed', ...rowFailure(cause) }),
+    );
+  }
+}
+
+/** From the first of the keys to the last. */
+function spanOf(keys: readonly Key[]): KeyRange {
+  const [from] = keys;
+  const upTo = keys.at(-1);
+  if (!from || !upTo) throw new Error('a range needs at least one key');
+  return { from, upTo };
+}

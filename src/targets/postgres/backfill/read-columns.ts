@@ -1,0 +1,73 @@
+import type { Session } from '../../target.ts';
+import type { BackfillColumn, ColumnKind } from './table.ts';
+
+type ColumnRow = Omit<BackfillColumn, 'kind'> & { typname: string; typcategory: string };
+
+const KINDS: Record<string, ColumnKind> = {
+  json: 'json',
+  jsonb: 'json',
+  int2: 'integer',
+  int4: 'integer',
+  bool: 'boolean',
+  timestamptz: 'timestamptz',
+  timestamp: 'timestamp',
+  bytea: 'bytea',
+};
+
+/**
+ * The table's columns, followed by those that the plan says it will have.
+ * @param later SQL types of columns that may not exist yet, by name; those that do exist are left out.
+ * @throws the server's error when a type is unknown.
+ */
+export async function readColumns(
+  session: Session,
+  qualifiedName: string,
+  later: Record<string, string>,
+): Promise<BackfillColumn[]> {
+  const { rows } = await session.query<ColumnRow>(READ_COLUMNS, [
+    qualifiedName,
+    Object.keys(later),
+    Object.values(later),
+  ]);
+  return rows.map(({ typname, typcategory, ...column }) => ({
+    ...column,
+    kind: typcategory === 'A' ? 'array' : (KINDS[typname] ?? 'other'),
+  }));
+}
+
+/** The last part of a qualified name, quoted. */
+export async function readAlias(session: Session, qualifiedName: string): Promise<string> {
+  const { rows } = await session.query<{ alias: string }>(
+    'SELECT quote_ident(relname) AS alias FROM pg_class WHERE oid = to_regclass($1)',
+    [qualifiedName],
+  );
+  const alias = rows[0]?.alias;
+  if (alias === undefined) throw new Error(`the table ${qualifiedName} was dropped meanwhile`);
+  return alias;
+}
+
+/** A domain is looked through to the type below it, which decides how its text is read and cast. */
+const READ_COLUMNS = `
+  WITH RECURSIVE listed AS (
+    SELECT a.attnum::int AS position, a.attname::text AS name, a.atttypid AS typid, a.atttypmod AS typmod,
+           format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
+           a.attgenerated <> '' OR a.attidentity = 'a' AS generated, false AS missing
+      FROM pg_attribute a
+     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 10000 + later.position::int, later.name, later.type::regtype::oid, -1, later.type, true, false, true
+      FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS later(name, type, position)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attname = later.name
+                          AND a.attnum > 0 AND NOT a.attisdropped)
+  ), below AS (
+    SELECT position, typid FROM listed
+    UNION
+    SELECT below.position, t.typbasetype FROM below JOIN pg_type t ON t.oid = below.typid WHERE t.typtype = 'd'
+  )
+  SELECT listed.name, listed.type, format_type(t.oid, -1) AS "castType", listed.nullable, listed.generated,
+         CASE WHEN t.typname IN ('varchar', 'bpchar') AND listed.typmod > 4 THEN listed.typmod - 4 END AS "maxLength",
+         listed.missing, t.typname::text AS typname, t.typcategory::text AS typcategory
+    FROM listed
+    JOIN below USING (position)
+    JOIN pg_type t ON t.oid = below.typid AND t.typtype <> 'd'
+   ORDER BY listed.position`;

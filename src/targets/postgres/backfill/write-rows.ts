@@ -1,0 +1,55 @@
+import type { Session } from '../../target.ts';
+import { quoteIdentifier } from '../catalog.ts';
+import { type Journal, journalling, postImage, preImage } from './journal.ts';
+import { keyEquals, keysByColumn } from './key-range.ts';
+import { Params } from './sql.ts';
+import { asTextArray, type BackfillColumn, type BackfillTable, type Key, ref } from './table.ts';
+
+/** New values of a row as text, in the order of the columns they go to. */
+export type NewRow = { key: Key; values: (string | null)[] };
+
+export type WriteRows = {
+  rows: readonly NewRow[];
+  /** Columns that these rows write. */
+  columns: readonly BackfillColumn[];
+  /** Columns that the transform may write at all: these are journalled. */
+  written: readonly BackfillColumn[];
+  journal: Journal | undefined;
+};
+
+/** Writes the rows, which the transaction has locked; returns how many were really written. */
+export async function writeRows(
+  session: Session,
+  table: BackfillTable,
+  { rows, columns, written, journal }: WriteRows,
+): Promise<number> {
+  const params = new Params();
+  const keys = rows.map((row) => row.key);
+  const arrays = [
+    ...keysByColumn(table, keys),
+    ...columns.map((_, i) => rows.map((row) => row.values[i] ?? null)),
+  ].map((values) => `${params.add(values)}::text[]`);
+  const names = [...table.key.map((_, i) => `cutover_k${i}`), ...columns.map((_, i) => `cutover_v${i}`)];
+  const assignments = columns.map(
+    (column, i) => `${quoteIdentifier(column.name)} = cutover_v${i}::${column.castType}`,
+  );
+  const sameKey = table.key.map((column, i) => `${ref(table, column)} = cutover_typed_k${i}`).join(' AND ');
+  const typedKeys = table.key.map((column, i) => `cutover_k${i}::${column.castType} AS cutover_typed_k${i}`);
+  const result = await session.query<{ changed: number }>(
+    `WITH cutover_new AS MATERIALIZED (
+       SELECT ${typedKeys.join(', ')}, ${columns.map((_, i) => `cutover_v${i}`).join(', ')},
+              ${preImage(table, written, journal)} AS cutover_before
+         FROM unnest(${arrays.join(', ')}) AS cutover_given(${names.join(', ')})
+         JOIN ${table.qualifiedName} ON ${keyEquals(table, (i) => `cutover_k${i}`)}
+     ), cutover_changed AS (
+       UPDATE ${table.qualifiedName} SET ${assignments.join(', ')}
+         FROM cutover_new
+        WHERE ${sameKey}
+       RETURNING ${asTextArray(table, table.key)} AS key, cutover_before AS before,
+                 ${postImage(table, written, journal)} AS after
+     )${journalling(journal, params)}
+     SELECT count(*)::float8 AS changed FROM cutover_changed`,
+    params.values,
+  );
+  return result.rows[0]?.changed ?? 0;
+}
