@@ -11,7 +11,7 @@ export type ServerProcessOptions = {
   cwd: string;
   env: NodeJS.ProcessEnv;
   user?: { uid: number; gid: number } | undefined;
-  /** Sent when this process exits without having stopped the server, so that none is left behind. */
+  /** Sent when this process ends without having stopped the server, so that none is left behind. */
   exitSignal: NodeJS.Signals;
 };
 
@@ -44,18 +44,27 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   });
   const pid = child.pid;
   if (pid === undefined) throw new Error(`${options.command} started without a process id`);
-  return { pid, ended: endOf(child, pid, options.exitSignal), hasEnded: () => hasEnded(child) };
-}
-
-function endOf(child: ChildProcess, pid: number, exitSignal: NodeJS.Signals): Promise<string> {
-  const signalOnExit = () => signal(pid, exitSignal);
-  process.once('exit', signalOnExit);
-  return new Promise((resolve) => {
+  const guard = startGuard(pid, options.exitSignal);
+  const ended = new Promise<string>((resolve) => {
     child.once('exit', (code, killedBy) => {
-      process.removeListener('exit', signalOnExit);
+      guard.kill('SIGKILL');
       resolve(killedBy ? `was ended by ${killedBy}` : `exited with code ${code}`);
     });
   });
+  return { pid, ended, hasEnded: () => hasEnded(child) };
+}
+
+/**
+ * A shell that waits for its input to end, which happens when this process does, by whatever means, and then signals
+ * the server. Exit handlers would not do: they do not run when a process is killed or its terminal closed.
+ */
+function startGuard(pid: number, exitSignal: NodeJS.Signals): ChildProcess {
+  const script = `read -r _; kill -s ${exitSignal.replace('SIG', '')} ${pid}`;
+  const guard = spawn('/bin/sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  // Without a shell there is no guard, which is no reason not to serve.
+  guard.once('error', () => undefined);
+  guard.unref();
+  return guard;
 }
 
 function hasEnded(child: ChildProcess): boolean {

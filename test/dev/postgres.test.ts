@@ -100,7 +100,7 @@ describe('the embedded PostgreSQL', () => {
 
   test('stops the server that a killed start left on the same data', async () => {
     const left = await holdServer('postgres', join(directory.path, 'postgres'));
-    await left.killHolder();
+    await left.killHolderAndGuards();
     expect(isAlive(left.pid)).toBe(true);
     const server = await start();
     expect(isAlive(left.pid)).toBe(false);
@@ -108,9 +108,9 @@ describe('the embedded PostgreSQL', () => {
     expect(await query(server.url, 'SELECT 1')).toEqual([[1]]);
   });
 
-  test('ends with the process that started it, also when that exits without stopping it', async () => {
+  test('ends with the process that started it, also when that is killed', async () => {
     const held = await holdServer('postgres', join(directory.path, 'postgres'));
-    await held.exitHolder();
+    await held.killHolder();
     await until(() => !isAlive(held.pid), { what: 'the end of PostgreSQL' });
   });
 

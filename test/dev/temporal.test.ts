@@ -68,16 +68,16 @@ describe('the Temporal dev server', () => {
 
   test('is stopped first when a killed start has left one on the same state', async () => {
     const left = await holdServer('temporal', directory.path, inject('temporalExecutable'));
-    await left.killHolder();
+    await left.killHolderAndGuards();
     expect(isAlive(left.pid)).toBe(true);
     await start();
     expect(isAlive(left.pid)).toBe(false);
     expect(said).toEqual([expect.stringContaining(`process ${left.pid}`)]);
   });
 
-  test('ends with the process that started it, also when that exits without stopping it', async () => {
+  test('ends with the process that started it, also when that is killed', async () => {
     const held = await holdServer('temporal', directory.path, inject('temporalExecutable'));
-    await held.exitHolder();
+    await held.killHolder();
     await until(() => !isAlive(held.pid), { what: 'the end of the Temporal server' });
   });
 

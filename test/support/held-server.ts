@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
@@ -7,29 +7,34 @@ const SCRIPT = fileURLToPath(new URL('./hold-server.ts', import.meta.url));
 /** A server that a process of its own has started. */
 export type HeldServer = {
   pid: number;
-  /** Kills the process that started it, so that it cannot clean up. */
+  /** Kills the process that started it. */
   killHolder(): Promise<void>;
-  /** Lets that process exit without stopping the server. */
-  exitHolder(): Promise<void>;
+  /** Kills that process and whatever else it has started beside the server, so that nothing can clean up. */
+  killHolderAndGuards(): Promise<void>;
 };
 
 export async function holdServer(kind: 'postgres' | 'temporal', ...args: string[]): Promise<HeldServer> {
   const holder = spawn(process.execPath, ['--import', 'tsx', SCRIPT, kind, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(holder, 'exit');
   const [line] = await Promise.race([
     once(holder.stdout, 'data'),
     exited.then(() => Promise.reject(new Error(`the process that starts ${kind} has ended`))),
   ]);
+  const pid = Number(String(line));
   return {
-    pid: Number(String(line)),
+    pid,
     async killHolder() {
       holder.kill('SIGKILL');
       await exited;
     },
-    async exitHolder() {
-      holder.stdin.end();
+    async killHolderAndGuards() {
+      const children = execFileSync('pgrep', ['-P', String(holder.pid)], { encoding: 'utf8' });
+      for (const child of children.trim().split('\n').map(Number)) {
+        if (child !== pid) process.kill(child, 'SIGKILL');
+      }
+      holder.kill('SIGKILL');
       await exited;
     },
   };

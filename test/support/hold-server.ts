@@ -1,6 +1,6 @@
 /*
  * Starts a server as `cutover dev` does, in a process that tests may kill: says the server's process id on stdout,
- * then holds it until it is killed or its stdin ends, at which it exits without stopping the server.
+ * then holds it.
  */
 import { startPostgres } from '../../src/dev/postgres.ts';
 import { startTemporal } from '../../src/dev/temporal.ts';
@@ -12,4 +12,3 @@ const server =
     ? await startPostgres({ dir, say })
     : await startTemporal({ dir, say, executable, environment: process.env });
 process.stdout.write(`${server.pid()}\n`);
-process.stdin.resume().once('end', () => process.exit(1));
