@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { tsImport } from 'tsx/esm/api';
-import { LineCounter, parseDocument } from 'yaml';
-import type { PlanProblem } from '../domain/plan-problem.ts';
+import { importModule } from './import-module.ts';
 import { PlanRefused } from './parse.ts';
+import { parseYaml } from './yaml.ts';
 
 /**
  * Reads a plan document from a `.yaml`, `.yml`, `.json`, `.ts`, `.mts`, `.js` or `.mjs` file, without checking it.
@@ -36,28 +34,13 @@ async function read(path: string): Promise<string> {
   }
 }
 
-/** YAML 1.2 contains JSON, so one parser serves both. */
-function parseYaml(text: string, file: string): unknown {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  if (document.errors.length > 0) {
-    throw new PlanRefused(
-      document.errors.map((error): PlanProblem => {
-        const { line, col } = lines.linePos(error.pos[0]);
-        return { path: `${file}:${line}:${col}`, problem: error.message, fix: 'mend the YAML' };
-      }),
-    );
-  }
-  return document.toJS();
-}
-
 async function importPlan(path: string, file: string): Promise<unknown> {
-  const module = (await tsImport(pathToFileURL(path).href, import.meta.url).catch((error: Error) => {
+  const module = await importModule(path).catch((error: Error) => {
     throw refuse(file, `cannot be imported: ${error.message}`, 'run it with tsx to see the whole error');
-  })) as { default?: unknown };
-  if (module.default === undefined)
-    throw refuse(file, 'has no default export', 'write `export default definePlan({ … })`');
-  return module.default;
+  });
+  const plan = module['default'];
+  if (plan !== undefined) return plan;
+  throw refuse(file, 'has no default export', 'write `export default definePlan({ … })`');
 }
 
 function refuse(path: string, problem: string, fix: string): PlanRefused {
