@@ -14,7 +14,7 @@ const mayImport = {
   db: ['domain'],
   activities: ['contracts', 'domain', 'engine', 'targets', 'gates', 'flags', 'db', 'plan'],
   api: ['plan', 'contracts', 'domain', 'db', 'flags'],
-  worker: ['workflows', 'activities', 'contracts', 'domain', 'engine', 'targets', 'db'],
+  worker: ['workflows', 'activities', 'contracts', 'domain', 'engine', 'targets', 'db', 'plan'],
 };
 
 const rooms = Object.entries(mayImport).map(([room, allowed]) => ({

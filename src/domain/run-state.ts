@@ -137,18 +137,32 @@ export type RunSituation = {
 export function refusal(command: RunCommand, situation: RunSituation): string | undefined {
   const { status, phaseKind, pastPointOfNoReturn } = situation;
   if (nextStatus(status, command) === undefined) {
-    const allowed = RUN_COMMANDS.filter((other) => refusal(other, situation) === undefined);
+    const allowed = RUN_COMMANDS.filter((other) => isAllowed(other, situation));
     const instead =
       allowed.length > 0 ? `what it takes now: ${allowed.join(', ')}` : 'it takes no more commands';
     return `the run is ${status.replaceAll('_', ' ')}, so it cannot ${describe(command)}; ${instead}`;
   }
-  if (command === 'advance' && phaseKind !== 'rollout' && phaseKind !== 'soak') {
+  if (command === 'advance' && !canAdvance(phaseKind)) {
     return `only a rollout stage or a soak can be advanced; the present phase is ${phaseKind ?? 'preflight'}`;
   }
-  if ((command === 'rollback' || command === 'reject') && pastPointOfNoReturn !== undefined) {
+  if (undoes(command) && pastPointOfNoReturn !== undefined) {
     return `phase "${pastPointOfNoReturn}" is a point of no return and has begun; the run can only go on`;
   }
   return undefined;
+}
+
+function isAllowed(command: RunCommand, { status, phaseKind, pastPointOfNoReturn }: RunSituation): boolean {
+  if (nextStatus(status, command) === undefined) return false;
+  if (command === 'advance') return canAdvance(phaseKind);
+  return !(undoes(command) && pastPointOfNoReturn !== undefined);
+}
+
+function canAdvance(phaseKind: string | undefined): boolean {
+  return phaseKind === 'rollout' || phaseKind === 'soak';
+}
+
+function undoes(command: RunCommand): boolean {
+  return command === 'rollback' || command === 'reject';
 }
 
 function describe(command: RunCommand): string {

@@ -1,7 +1,5 @@
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { tsImport } from 'tsx/esm/api';
 import { type Transform, TransformRegistry } from '../engine/transform.ts';
+import { importModule } from '../plan/import-module.ts';
 
 /**
  * Imports modules (TypeScript or JavaScript) and registers every transform that they export, alone or in lists.
@@ -13,9 +11,9 @@ export async function loadTransforms(paths: readonly string[]): Promise<Transfor
 }
 
 async function importTransforms(path: string): Promise<Transform[]> {
-  const module = (await tsImport(pathToFileURL(resolve(path)).href, import.meta.url).catch((error: Error) => {
+  const module = await importModule(path).catch((error: Error) => {
     throw new Error(`the transforms in ${path} cannot be imported: ${error.message}`, { cause: error });
-  })) as Record<string, unknown>;
+  });
   const transforms = [...new Set(Object.values(module).flat())].filter(isTransform);
   if (transforms.length > 0) return transforms;
   throw new Error(`${path} exports no transform; export what defineTransform({ … }) returns`);
