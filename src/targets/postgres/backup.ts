@@ -1,5 +1,5 @@
 import type { Session, Target } from '../target.ts';
-import { describeTable, quoteIdentifier, quoteLiteral } from './catalog.ts';
+import { describeTable, quoteLiteral } from './catalog.ts';
 import { describeSqlError, sqlState } from './errors.ts';
 
 export type BackupRequest = {
@@ -96,13 +96,16 @@ async function copyTable(session: Session, request: BackupRequest): Promise<Back
   return { table: request.table, backup, rows: copied };
 }
 
+/** The name of the copy with its schema, quoted for use in SQL. */
 async function copyName(session: Session, { as }: BackupRequest, table: string): Promise<string> {
-  const { rows } = await session.query<{ copy: string[]; source: string[] }>(
-    'SELECT parse_ident($1) AS copy, parse_ident($2) AS source',
+  const { rows } = await session.query<{ name: string }>(
+    `SELECT string_agg(quote_ident(part), '.' ORDER BY position) AS name
+       FROM (SELECT parse_ident($1) AS given, parse_ident($2) AS source) AS names,
+            unnest(CASE WHEN cardinality(given) > 1 THEN given
+                        ELSE source[:cardinality(source) - 1] || given END) WITH ORDINALITY AS parts (part, position)`,
     [as, table],
   );
-  const { copy = [], source = [] } = rows[0] ?? {};
-  return (copy.length > 1 ? copy : [...source.slice(0, -1), ...copy]).map(quoteIdentifier).join('.');
+  return rows[0]?.name ?? as;
 }
 
 async function findCopy(session: Session, request: BackupRequest): Promise<Copy | undefined> {
