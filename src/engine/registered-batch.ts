@@ -91,7 +91,8 @@ async function writeDerived(
   return failures;
 }
 
-function groupByColumns(derived: readonly Derived[]): { columns: BackfillColumn[]; rows: NewRow[] }[] {
+/** Migrated rows by the columns they write. */
+export function groupByColumns(derived: readonly Derived[]): { columns: BackfillColumn[]; rows: NewRow[] }[] {
   const groups = new Map<string, { columns: BackfillColumn[]; rows: NewRow[] }>();
   for (const { key, outcome } of derived) {
     if (outcome.outcome !== 'migrated') continue;

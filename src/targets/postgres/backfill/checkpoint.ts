@@ -149,3 +149,15 @@ export async function advanceUndo(
   );
   return rows[0];
 }
+
+/** Counts rows that were undone one by one, whoever holds the fence: the backfill itself goes on as it was. */
+export async function addToUndo(
+  session: Session,
+  { id }: Checkpoint,
+  rows: { restored: number; kept: number },
+): Promise<void> {
+  await session.query(
+    `UPDATE cutover.checkpoint SET restored = restored + $2, kept = kept + $3, updated_at = now() WHERE id = $1`,
+    [id, rows.restored, rows.kept],
+  );
+}

@@ -13,7 +13,7 @@ export type EvaluateRange = {
   written: readonly BackfillColumn[];
   where: string | undefined;
   range: KeyRange;
-  limit: number;
+  limit: number | undefined;
 };
 
 /** What the update of the range would write, without writing it. Columns that do not exist yet are NULL before. */
@@ -31,7 +31,7 @@ export async function evaluateRange(
     `SELECT ${[keyColumns(table), ...cells].join(', ')}
        FROM ${withStandIns(table)}
       WHERE ${inRange(table, range, params)}${where === undefined ? '' : ` AND ${parenthesised(where)}`}
-      ORDER BY ${keyOrder(table)} LIMIT ${params.add(limit)}`,
+      ORDER BY ${keyOrder(table)} ${limit === undefined ? '' : `LIMIT ${params.add(limit)}`}`,
     params.values,
   );
   return rows.map((row) => ({

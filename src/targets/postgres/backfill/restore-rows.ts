@@ -20,20 +20,20 @@ export async function listJournalled(
   return rows.map((row) => row.key);
 }
 
-/** Which of the keys are journalled. */
+/** Which of the keys are journalled; `kept` are those that undo has left alone once. */
 export async function selectJournalled(
   session: Session,
   table: BackfillTable,
   backfill: string,
   keys: readonly Key[],
-): Promise<Key[]> {
+): Promise<{ key: Key; kept: boolean }[]> {
   const params = new Params();
-  const { rows } = await session.query<{ key: Key }>(
-    `SELECT journal.key FROM ${keysAsRows(table, keys, 'asked', params)}
+  const { rows } = await session.query<{ key: Key; kept: boolean }>(
+    `SELECT journal.key, journal.kept FROM ${keysAsRows(table, keys, 'asked', params)}
        JOIN cutover.journal ON backfill = ${params.add(backfill)} AND journal.key = ${askedKey(table)}`,
     params.values,
   );
-  return rows.map((row) => row.key);
+  return rows;
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Checkpoint, selectCheckpoint } from '../targets/postgres/backfill/
 import { type RecordedException, selectExceptions } from '../targets/postgres/backfill/exceptions.ts';
 import type { Target } from '../targets/target.ts';
 
+export { runSlice } from './slice.ts';
 export type { Checkpoint, RecordedException };
 
 /** How far the phase is on the target; undefined when it never began there. */
