@@ -45,8 +45,9 @@ export function decideSources(campaign: Campaign, integrations: readonly Integra
   if (!provider) return withoutProvider(campaign);
   if (BUILT_IN.has(provider)) return sources(null, provider, filters);
 
+  const workspace = campaign.workspace_id ?? null;
   const matching = integrations.filter(
-    (integration) => integration.workspace_id === campaign.workspace_id && integration.provider === provider,
+    (integration) => (integration.workspace_id ?? null) === workspace && integration.provider === provider,
   );
   const reference = settings.integration_id;
   return typeof reference === 'string' && reference !== ''

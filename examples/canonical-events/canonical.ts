@@ -78,11 +78,15 @@ function normalize(
 /** ISO 8601 date and time with its zone; without one it would mean something else on each machine. */
 const POINT_IN_TIME = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s?(Z|[+-]\d{2}(:?\d{2})?)$/;
 
-/** UTC in ISO 8601, without empty milliseconds; from a Date, such text, or seconds since 1970. */
+const IN_UTC = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/;
+
+/** UTC in ISO 8601, without empty fractions; from a Date, such text, or seconds since 1970. */
 function utc(value: unknown): string | undefined {
   const date = toDate(value);
   if (date === undefined || Number.isNaN(date.getTime())) return undefined;
-  return date.toISOString().replace('.000Z', 'Z');
+  // A Date has no microseconds: what is in UTC already keeps its own.
+  const written = typeof value === 'string' && IN_UTC.test(value) ? value : date.toISOString();
+  return written.replace(/\.0+Z$/, 'Z');
 }
 
 function toDate(value: unknown): Date | undefined {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Campaign, decideSources, type Integration } from '../../examples/campaigns-v2/data-sources.ts';
+import { campaignDataSources } from '../../examples/campaigns-v2/transforms.ts';
 
 const workspace_id = 'w';
 
@@ -18,13 +19,20 @@ test('the published example of a campaign, to the letter', () => {
     integration_settings: { events: ['order.created'] },
   };
   const before = structuredClone(campaign);
+  const unset = { workspace_id: null, campaign_type: null, native_config: null };
+  const integrations = [{ id: 'int-123', workspace_id: null, provider: 'shopify', status: 'active' }];
 
-  const decision = decideSources(campaign, [{ id: 'int-123', provider: 'shopify', status: 'active' }]);
+  const result = campaignDataSources.transform({ ...unset, ...campaign }, integrations);
 
   expect(campaign).toStrictEqual(before);
-  expect(decision).toStrictEqual({
-    kind: 'sources',
-    sources: [{ integration_id: 'int-123', provider: 'shopify', filters: { events: ['order.created'] } }],
+  expect(result.outcome).toBe('migrated');
+  expect({ ...campaign, ...('values' in result ? result.values : {}) }).toStrictEqual({
+    id: 'campaign-1',
+    data_source: 'shopify',
+    integration_settings: { events: ['order.created'] },
+    data_sources_v2: [
+      { integration_id: 'int-123', provider: 'shopify', filters: { events: ['order.created'] } },
+    ],
   });
 });
 

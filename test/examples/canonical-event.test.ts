@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalEvent, type ReceivedEvent } from '../../examples/canonical-events/canonical.ts';
 import { EVENT_COUNTS, generateEvents } from '../../examples/canonical-events/load.ts';
+import { canonicalEvents } from '../../examples/canonical-events/transforms.ts';
 
 function received(integration_type: string, event_data: ReceivedEvent['event_data'], event_type?: string) {
   return canonicalEvent({
@@ -39,10 +40,14 @@ test('the published example of an event, to the letter', () => {
   };
   const before = structuredClone(event);
 
-  const canonical_event = canonicalEvent({ ...event, created_at: new Date('2025-01-15T10:30:00Z') });
+  const result = canonicalEvents.transform(
+    { ...event, event_type: null, created_at: '2025-01-15T10:30:00Z' },
+    undefined,
+  );
 
   expect(event).toStrictEqual(before);
-  expect(JSON.parse(JSON.stringify({ ...event, canonical_event }))).toStrictEqual({
+  expect(result.outcome).toBe('migrated');
+  expect({ ...event, ...('values' in result ? result.values : {}) }).toStrictEqual({
     id: 'event-1',
     integration_type: 'shopify',
     event_data: {
