@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import fastifySse from '@fastify/sse';
+import { fastifySSE } from '@fastify/sse';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { ApiDependencies } from './dependencies.ts';
@@ -44,7 +44,7 @@ export function buildApi(deps: ApiDependencies): FastifyInstance {
   });
   const metrics = measure(app, deps);
 
-  app.register(fastifySse, { heartbeatInterval: HEARTBEAT_MS });
+  app.register(fastifySSE, { heartbeatInterval: HEARTBEAT_MS });
   app.register(async (root) => {
     await publishOpenApi(root);
     await root.register(async (scope) => {

@@ -3,7 +3,7 @@ import type { Phase } from '../domain/plan.ts';
 import { FINAL_STATUSES, isFinal, type RunStatus } from '../domain/run-state.ts';
 import { type ControlDb, violatedConstraint } from './control-db.ts';
 import { appendEvent, lockEvents } from './run-events.ts';
-import { type PhaseState, type Progress, runPhases, runs } from './schema.ts';
+import { type PhaseState, type Progress, runEvents, runPhases, runs } from './schema.ts';
 
 export type Run = typeof runs.$inferSelect;
 export type NewRun = Omit<typeof runs.$inferInsert, 'status'>;
@@ -183,6 +183,52 @@ export function listPhases(db: ControlDb, runIds: string[]): Promise<RunPhase[]>
     .from(runPhases)
     .where(inArray(runPhases.runId, runIds))
     .orderBy(runPhases.runId, runPhases.position);
+}
+
+export async function findPhase(db: ControlDb, runId: string, name: string): Promise<RunPhase | undefined> {
+  const [found] = await db.query
+    .select()
+    .from(runPhases)
+    .where(and(eq(runPhases.runId, runId), eq(runPhases.name, name)));
+  return found;
+}
+
+/** The last progress that was reported when no more than so many rows were processed. */
+export async function progressBefore(
+  db: ControlDb,
+  runId: string,
+  phase: string,
+  processed: number,
+): Promise<Progress | undefined> {
+  const [found] = await db.query
+    .select({ data: runEvents.data })
+    .from(runEvents)
+    .where(
+      and(
+        eq(runEvents.runId, runId),
+        eq(runEvents.type, 'progress'),
+        eq(runEvents.phase, phase),
+        sql`(${runEvents.data} #>> '{counts,processed}')::bigint <= ${processed}`,
+      ),
+    )
+    .orderBy(desc(runEvents.id))
+    .limit(1);
+  return found?.data as Progress | undefined;
+}
+
+/** The plan's newest run on the target, whatever became of it. */
+export async function findLatestRun(
+  db: ControlDb,
+  planName: string,
+  target: string,
+): Promise<Run | undefined> {
+  const [found] = await db.query
+    .select()
+    .from(runs)
+    .where(and(eq(runs.planName, planName), eq(runs.target, target)))
+    .orderBy(desc(runs.createdAt), desc(runs.id))
+    .limit(1);
+  return found;
 }
 
 export type PhaseChange = {

@@ -50,9 +50,13 @@ function toProblem(error: FastifyError, request: FastifyRequest): ApiProblem {
 
 function planRefused({ problems }: PlanRefused): ApiProblem {
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  return new ApiProblem('plan-refused', `The plan has ${count}; "problems" says where and what would be right.`, {
-    problems,
-  });
+  return new ApiProblem(
+    'plan-refused',
+    `The plan has ${count}; "problems" says where and what would be right.`,
+    {
+      problems,
+    },
+  );
 }
 
 function temporalFault(error: unknown): ApiProblem {

@@ -1,4 +1,8 @@
-import { isGrpcServiceError, ServiceError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import {
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common';
 import pg from 'pg';
 
@@ -76,4 +80,16 @@ export function causes(error: unknown): Error[] {
     open.push(next.cause);
   }
   return chain;
+}
+
+/** In one line, what is wrong with a server: the innermost error that says something. Open to everybody, so no addresses. */
+export function describeFault(error: unknown): string {
+  const chain = causes(error);
+  for (const cause of chain.toReversed()) {
+    if (isGrpcServiceError(cause))
+      return cause.code === 4 ? 'no answer in time' : (cause.details.split(':')[0] ?? '');
+    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
+    if (code) return code;
+  }
+  return chain.at(-1)?.message ?? 'no answer';
 }

@@ -36,10 +36,7 @@ export function measure(app: FastifyInstance, { db, logger }: ApiDependencies): 
     if (reply.raw.getHeader('content-type') === 'text/event-stream') return;
     // Unknown paths share one label, or anybody could add as many as they like.
     const route = request.routeOptions.url ?? '(unknown)';
-    durations.observe(
-      { method: request.method, route, status: reply.statusCode },
-      reply.elapsedTime / 1_000,
-    );
+    durations.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1_000);
   });
   app.addHook('onClose', async () => registry.clear());
   return registry;

@@ -63,7 +63,13 @@ async function update(
   } catch (error) {
     if (endedMeanwhile(error)) throw refused((await findRun(db, run.id)) ?? run, command, actor, error);
     const why = refusedByWorkflow(error);
-    if (why) throw new ApiProblem('command-refused', why.message, { state: why.state ?? run.status, role: actor.role, runId: run.id }, { cause: error });
+    if (why)
+      throw new ApiProblem(
+        'command-refused',
+        why.message,
+        { state: why.state ?? run.status, role: actor.role, runId: run.id },
+        { cause: error },
+      );
     if (isTemporalFault(error)) throw notConfirmed(run, command, error);
     throw error;
   }

@@ -51,7 +51,8 @@ function situationOf(
   return {
     status: run.status,
     phaseKind: phases.find(({ name }) => name === run.phase)?.kind,
-    pastPointOfNoReturn: phases.find(({ name, state }) => state !== 'pending' && isPointOfNoReturn(name))?.name,
+    pastPointOfNoReturn: phases.find(({ name, state }) => state !== 'pending' && isPointOfNoReturn(name))
+      ?.name,
   };
 }
 

@@ -6,7 +6,13 @@ import { searchAttribute } from '../../contracts/search-attributes.ts';
 import { MIGRATION_WORKFLOW } from '../../contracts/workflow-types.ts';
 import { audit } from '../../db/audit.ts';
 import { findPlan, type RegisteredPlan } from '../../db/plans.ts';
-import { ActiveRunExists, createRun, discardPendingRun, findByIdempotencyKey, type Run } from '../../db/runs.ts';
+import {
+  ActiveRunExists,
+  createRun,
+  discardPendingRun,
+  findByIdempotencyKey,
+  type Run,
+} from '../../db/runs.ts';
 import type { Actor } from '../../domain/approval.ts';
 import type { Plan } from '../../domain/plan.ts';
 import { PlanRefused } from '../../plan/parse.ts';
@@ -43,7 +49,12 @@ export async function startRun(
   try {
     const started = await start(deps, actor, request);
     if (started.created) {
-      await audit(deps.db, actor, { action: 'start', subject: started.run.id, accepted: true, details: request });
+      await audit(deps.db, actor, {
+        action: 'start',
+        subject: started.run.id,
+        accepted: true,
+        details: request,
+      });
     }
     return started;
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { ROLES } from '../../domain/role.ts';
 
@@ -51,3 +52,6 @@ export const rowCountsSchema = z
     failed: z.int(),
   })
   .meta({ id: 'RowCounts', description: 'processed = migrated + skipped + ambiguous + failed' });
+
+/** A text that is sent piece by piece. */
+export const streamedText = z.custom<Readable>().meta({ type: 'string' });

@@ -12,6 +12,9 @@ export const exceptionsQuery = z.object({
   limit: pageLimit(100),
 });
 
+/** What a page's `next` holds: the last row's key, phase and kind. */
+export const exceptionCursor = z.tuple([z.string(), z.string(), exceptionKindSchema]);
+
 export const exceptionSchema = z
   .object({
     phase: z.string(),

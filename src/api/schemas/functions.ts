@@ -12,22 +12,22 @@ export const functionBody = z
   .meta({ id: 'FunctionRequest' });
 export type FunctionRequest = z.input<typeof functionBody>;
 
-const found = {
+const counted = {
   success: z.literal(true),
   processed: z.int(),
   migrated: z.int(),
+  skipped: z.int(),
   nextOffset: z.int().describe('`offset` of the next call'),
-  hasMore: z.boolean(),
+  hasMore: z.boolean().describe('Call again with `nextOffset`'),
 };
-const rowNote = z.looseObject({ key: z.unknown(), reason: z.string() });
+const setAside = z.looseObject({ key: z.array(z.string()), reason: z.string() });
 
 export const functionDryRunSchema = z
   .object({
-    ...found,
+    ...counted,
     dryRun: z.literal(true),
-    skipped: z.int(),
-    ambiguous: z.array(rowNote),
-    errors: z.array(rowNote),
+    ambiguous: z.array(setAside),
+    errors: z.array(setAside),
     samples: z.array(z.unknown()).describe('Rows before and after'),
   })
   .meta({ id: 'FunctionDryRun' });
@@ -35,13 +35,12 @@ export type FunctionDryRun = z.output<typeof functionDryRunSchema>;
 
 export const functionRunSchema = z
   .object({
-    ...found,
+    ...counted,
     dryRun: z.literal(false),
     runId: z.string(),
     state: runStatusSchema,
-    skipped: z.int(),
-    ambiguous: z.array(rowNote),
-    errors: z.array(rowNote),
+    ambiguous: z.array(setAside).describe('All of the run, with the last call; empty before'),
+    errors: z.array(setAside).describe('All of the run, with the last call; empty before'),
   })
   .meta({ id: 'FunctionRun' });
 export type FunctionRun = z.output<typeof functionRunSchema>;

@@ -49,7 +49,12 @@ export const planRoutes: Routes = (deps) => async (app) => {
       const { name, version, hash } = registered;
       if (created) {
         const details = { version, hash };
-        await audit(db, request.actor, { action: 'register', subject: `plan:${name}`, accepted: true, details });
+        await audit(db, request.actor, {
+          action: 'register',
+          subject: `plan:${name}`,
+          accepted: true,
+          details,
+        });
       }
       reply.header('location', `/api/plans/${name}?version=${version}`);
       return reply.code(created ? 201 : 200).send({ name, version, hash });

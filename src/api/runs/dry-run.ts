@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { isGrpcDeadlineError, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { CONTROL_QUEUE } from '../../contracts/names.ts';
+import type { DryRunInput } from '../../contracts/runs.ts';
+import { searchAttribute } from '../../contracts/search-attributes.ts';
+import { DRY_RUN_WORKFLOW } from '../../contracts/workflow-types.ts';
+import { audit } from '../../db/audit.ts';
+import { discardDryRun, openDryRun } from '../../db/dry-runs.ts';
+import type { RegisteredPlan } from '../../db/plans.ts';
+import type { Actor } from '../../domain/approval.ts';
+import type { PlanProblem } from '../../domain/plan-problem.ts';
+import { PlanRefused } from '../../plan/parse.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { ApiProblem } from '../errors/problem.ts';
+import { causes, temporalRefusal } from '../errors/recognize.ts';
+import { assertTemporalAnswers } from '../temporal.ts';
+import { targetProblems } from './target.ts';
+
+const START_MS = 10_000;
+
+export type DryRunWindow = Pick<DryRunInput, 'batchSize' | 'offset' | 'limit'>;
+
+/** The `dryRun` workflow's result, as far as the API looks into it. */
+export type DryRunResult = {
+  problems: PlanProblem[];
+  phases: { name: string; kind: string; summary: string; details: Record<string, unknown> }[];
+};
+
+/**
+ * Starts a dry run.
+ * @returns its id.
+ * @throws PlanRefused when the plan's target is not configured, ApiProblem when Temporal doesn't take it on.
+ */
+export async function startDryRun(
+  deps: ApiDependencies,
+  actor: Actor,
+  plan: RegisteredPlan,
+  window: DryRunWindow,
+): Promise<string> {
+  const { db, temporal } = deps;
+  const { target } = plan.document;
+  const problems = targetProblems(deps.targets, target);
+  if (problems.length > 0) throw new PlanRefused(problems);
+  await assertTemporalAnswers(temporal);
+
+  const id = `dry-run-${plan.name}-${randomBytes(4).toString('hex')}`;
+  const input: DryRunInput = { id, plan: plan.document, performedBy: actor, ...window };
+  await openDryRun(db, {
+    id,
+    planName: plan.name,
+    planVersion: plan.version,
+    target,
+    performedBy: actor.name,
+  });
+  try {
+    await temporal.withDeadline(Date.now() + START_MS, () =>
+      temporal.workflow.start(DRY_RUN_WORKFLOW, {
+        workflowId: id,
+        taskQueue: CONTROL_QUEUE,
+        args: [input],
+        typedSearchAttributes: [
+          { key: searchAttribute.plan, value: plan.name },
+          { key: searchAttribute.target, value: target },
+        ],
+        staticSummary: `dry run of ${plan.name} v${plan.version} on ${target}`,
+      }),
+    );
+  } catch (error) {
+    // A dry run that may be under way keeps its row, so that its report can be found.
+    if (temporalRefusal(error) !== undefined) await discardDryRun(db, id);
+    throw error;
+  }
+  const details = { version: plan.version, id, ...window };
+  await audit(db, actor, { action: 'dry-run', subject: `plan:${plan.name}`, accepted: true, details });
+  return id;
+}
+
+/**
+ * Waits for a dry run's report.
+ * @returns undefined when it takes longer.
+ * @throws ApiProblem when it failed, or found problems that would stop the plan.
+ */
+export async function awaitDryRun(
+  { temporal }: ApiDependencies,
+  id: string,
+  waitMs: number,
+): Promise<DryRunResult | undefined> {
+  try {
+    const result: DryRunResult = await temporal.withDeadline(Date.now() + waitMs, () =>
+      temporal.workflow.getHandle(id).result(),
+    );
+    if (result.problems.length === 0) return result;
+    const count = result.problems.length === 1 ? 'a problem' : `${result.problems.length} problems`;
+    throw new ApiProblem('dry-run-failed', `The plan cannot run on its target: preflight found ${count}.`, {
+      problems: result.problems,
+    });
+  } catch (error) {
+    if (isGrpcDeadlineError(error)) return undefined;
+    if (error instanceof WorkflowFailedError) throw dryRunFailed(error);
+    throw error;
+  }
+}
+
+/** The innermost failure says what really happened; those around it name the activity and the workflow. */
+export function dryRunFailed(error: WorkflowFailedError): ApiProblem {
+  const failures = causes(error).filter((cause) => cause instanceof ApplicationFailure);
+  const reason = failures.at(-1)?.message ?? causes(error).at(-1)?.message ?? error.message;
+  return new ApiProblem('dry-run-failed', `The dry run failed: ${reason}`, {}, { cause: error });
+}
