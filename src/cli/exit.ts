@@ -9,6 +9,8 @@ export const EXIT = {
   refused: 3,
   notFound: 4,
   unreachable: 5,
+  /** Stopped by Ctrl-C before it was done. */
+  stopped: 130,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -20,7 +22,8 @@ Exit codes:
   2  the command line or the configuration is wrong
   3  refused: not in this state, or not for this role (409, 403, 401)
   4  there is no such thing (404)
-  5  the server cannot be reached`;
+  5  the server cannot be reached
+  130  stopped by Ctrl-C before it was done`;
 
 export type Explanation = {
   exitCode: ExitCode;

@@ -14,6 +14,8 @@ export type RunObserver = {
 };
 
 const REFRESH_MS = 300;
+/** Without an event: values of gates change without one. */
+const REFRESH_QUIET_MS = 1_500;
 
 export function getRun(client: ApiClient, runId: string, signal?: AbortSignal): Promise<RunDetail> {
   return client.get<RunDetail>(`/api/runs/${encodeURIComponent(runId)}`, { signal });
@@ -34,6 +36,7 @@ export async function followRun(
   observer.detail?.(first);
 
   let changed = false;
+  let refreshedAt = Date.now();
   const over = new AbortController();
   const refreshing = refresh();
   try {
@@ -53,8 +56,10 @@ export async function followRun(
   async function refresh(): Promise<void> {
     while (!over.signal.aborted) {
       await delay(REFRESH_MS, undefined, { signal: over.signal }).catch(() => {});
-      if (!changed || over.signal.aborted) continue;
+      const quiet = Date.now() - refreshedAt < REFRESH_QUIET_MS;
+      if ((!changed && quiet) || over.signal.aborted) continue;
       changed = false;
+      refreshedAt = Date.now();
       // A server that is away for a moment is the event stream's to report.
       const run = await getRun(client, runId, over.signal).catch(() => undefined);
       if (run && !isFinal(run.status)) observer.detail?.(run);

@@ -19,9 +19,15 @@ export async function runCli(args: string[], io: Io): Promise<ExitCode> {
     return result ?? EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (io.signal?.aborted) return EXIT.ok;
+    if (wasStopped(error, io.signal)) return EXIT.stopped;
     return explain(error, io, args);
   }
+}
+
+/** Aborted work fails by the signal's reason, or by an AbortError where a timer was waiting. */
+function wasStopped(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (!signal?.aborted) return false;
+  return error === signal.reason || (error instanceof Error && error.name === 'AbortError');
 }
 
 function createProgram(io: Io, done: (code: ExitCode | undefined) => void): Command {

@@ -6,7 +6,8 @@ import { EXIT, type ExitCode } from './exit.ts';
 import { followRun } from './follow-run.ts';
 import { EventLines } from './output/event-lines.ts';
 import { LiveArea } from './output/live-area.ts';
-import { runLines } from './output/run-view.ts';
+import type { Output } from './output/output.ts';
+import { type RunView, readEvent, runLines } from './output/run-view.ts';
 
 const REDRAW_MS = 250;
 
@@ -18,8 +19,14 @@ export async function watchRun(cli: Cli, client: ApiClient, runId: string): Prom
   const { out } = cli;
   const last = out.live ? await watchLive(cli, client, runId) : await watchLines(cli, client, runId);
   if (out.json) out.jsonLine({ type: 'end', run: last });
-  else if (!out.live) out.lines(['', ...runLines(out.style, last)]);
+  else if (!out.live) out.lines(['', ...runLines(out.style, { run: last })]);
   return exitCodeOf(last);
+}
+
+/** The lines in full when the terminal is tall enough for them, else the compact ones. */
+export function fitting(out: Output, lines: (compact: boolean) => string[]): string[] {
+  const full = lines(false);
+  return full.length < (out.stdout.rows ?? 50) - 1 ? full : lines(true);
 }
 
 /** 0 while nothing is wrong: the run completed or is under way. */
@@ -48,10 +55,13 @@ function watchLines(cli: Cli, client: ApiClient, runId: string): Promise<RunDeta
 async function watchLive(cli: Cli, client: ApiClient, runId: string): Promise<RunDetail> {
   const { out } = cli;
   const area = new LiveArea(out.stdout);
-  let run: RunDetail | undefined;
+  const seen: Partial<RunView> = {};
   let trouble: string | undefined;
   const draw = () => {
-    if (run) area.draw([...runLines(out.style, run), ...(trouble ? ['', out.style.yellow(trouble)] : [])]);
+    const { run, ...rest } = seen;
+    if (!run) return;
+    const lines = fitting(out, (compact) => runLines(out.style, { run, ...rest }, compact));
+    area.draw([...lines, ...(trouble ? ['', out.style.yellow(trouble)] : [])]);
   };
   // Between events only the clocks move.
   const clock = setInterval(draw, REDRAW_MS);
@@ -60,8 +70,10 @@ async function watchLive(cli: Cli, client: ApiClient, runId: string): Promise<Ru
       client,
       runId,
       {
-        detail(next) {
-          [run, trouble] = [next, undefined];
+        event: (event) => readEvent(seen, event),
+        detail(run) {
+          trouble = undefined;
+          seen.run = run;
           draw();
         },
         reconnecting: (reason) => {

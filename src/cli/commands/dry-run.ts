@@ -3,7 +3,7 @@ import type { DryRun, DryRunReport, DryRunRequest } from '../../api/schemas/dry-
 import type { ApiClient } from '../api-client.ts';
 import type { Register } from '../cli.ts';
 import { EXIT } from '../exit.ts';
-import { dryRunLines } from '../output/dry-run.ts';
+import { dryRunLines, problemsOf } from '../output/dry-run.ts';
 import { numberOption } from './options.ts';
 
 type Options = { version?: number; batchSize?: number; offset?: number; limit?: number };
@@ -21,7 +21,7 @@ export const registerDryRun: Register = (program, action) => {
       action<[string], Options>(async (cli, [plan], options) => {
         const report = await dryRun(cli.client(), plan, options, cli.signal);
         cli.out.result(report, () => dryRunLines(cli.out.style, report.report));
-        return EXIT.ok;
+        return problemsOf(report.report).length > 0 ? EXIT.failed : EXIT.ok;
       }),
     );
 };

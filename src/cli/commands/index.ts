@@ -1,4 +1,7 @@
 import type { Register } from '../cli.ts';
+import { registerApi } from './api.ts';
+import { registerDemo } from './demo.ts';
+import { registerDev } from './dev.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerExceptions } from './exceptions.ts';
 import { registerLog } from './log.ts';
@@ -7,9 +10,12 @@ import { registerReport } from './report.ts';
 import { registerRunCommands } from './run-commands.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
+import { registerWorker } from './worker.ts';
 
 /** In the order in which `--help` lists them: from a first try to daily work to production. */
 export const COMMANDS: Register[] = [
+  registerDemo,
+  registerDev,
   registerPlan,
   registerDryRun,
   registerStart,
@@ -18,4 +24,6 @@ export const COMMANDS: Register[] = [
   registerReport,
   registerExceptions,
   registerLog,
+  registerApi,
+  registerWorker,
 ];

@@ -1,8 +1,7 @@
-import type { CommandRequest } from '../../api/schemas/runs.ts';
+import type { CommandRequest, RunDetail } from '../../api/schemas/runs.ts';
 import type { RunCommand } from '../../domain/run-state.ts';
 import type { Register } from '../cli.ts';
 import { EXIT } from '../exit.ts';
-import { getRun } from '../follow-run.ts';
 import { statusText } from '../output/format.ts';
 
 const DESCRIPTIONS: Record<RunCommand, string> = {
@@ -24,10 +23,8 @@ export const registerRunCommands: Register = (program, action) => {
       .action(
         action<[string], CommandRequest>(async (cli, [runId], { reason }) => {
           const client = cli.client();
-          await client.request('POST', `/api/runs/${encodeURIComponent(runId)}/${command}`, {
-            body: { reason },
-          });
-          const run = await getRun(client, runId);
+          const path = `/api/runs/${encodeURIComponent(runId)}/${command}`;
+          const run = await client.post<RunDetail>(path, { reason });
           const { style } = cli.out;
           cli.out.result(run, () => [
             `${style.green('✓')} ${command} was accepted; ${runId} is ${statusText(style, run.status)}`,

@@ -1,7 +1,6 @@
-import type { Run, StartRunRequest } from '../../api/schemas/runs.ts';
+import type { RunDetail, StartRunRequest } from '../../api/schemas/runs.ts';
 import type { Register } from '../cli.ts';
 import { EXIT } from '../exit.ts';
-import { getRun } from '../follow-run.ts';
 import { statusText } from '../output/format.ts';
 import { facts } from '../output/table.ts';
 import { watchRun } from '../watch-run.ts';
@@ -35,16 +34,15 @@ export const registerStart: Register = (program, action) => {
         const client = cli.client();
         const request: StartRunRequest = { plan, ...rest };
         const headers = idempotencyKey === undefined ? undefined : { 'idempotency-key': idempotencyKey };
-        const run = await client.post<Run>('/api/runs', request, { ...(headers && { headers }) });
+        const run = await client.post<RunDetail>('/api/runs', request, { ...(headers && { headers }) });
         if (watch) return watchRun(cli, client, run.id);
         const { style } = cli.out;
-        const { links } = await getRun(client, run.id);
         cli.out.result(run, () => [
           ...facts(style, [
             ['run', style.bold(run.id)],
             ['plan', `${run.plan}, version ${run.version}, on ${run.target}`],
             ['status', statusText(style, run.status)],
-            ['Web UI', links.webUi ?? undefined],
+            ['Web UI', run.links.webUi ?? undefined],
           ]),
           `${style.dim('next:')} cutover status ${run.id} --watch`,
         ]);

@@ -21,7 +21,7 @@ export const registerStatus: Register = (program, action) => {
         if (watch) return watchRun(cli, client, runId ?? (await onlyActiveRun(client)));
         if (runId === undefined) return listRuns(cli, client);
         const run = await getRun(client, runId);
-        cli.out.result(run, () => runLines(cli.out.style, run));
+        cli.out.result(run, () => runLines(cli.out.style, { run }));
         return exitCodeOf(run);
       }),
     );

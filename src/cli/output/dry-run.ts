@@ -1,22 +1,53 @@
 import type { DryRunPhaseReport } from '../../contracts/activities.ts';
+import type { PlanProblem } from '../../domain/plan-problem.ts';
 import { clip, type Style } from './style.ts';
 import { indent, table } from './table.ts';
 
 const SHOWN = 5;
+const TOUCHES_DATA = new Set(['schema', 'backup', 'backfill', 'validate', 'cleanup']);
 
-/** What a dry run found, a line per phase, and the rows that would be set aside. */
-export function dryRunLines(style: Style, report: Record<string, unknown>): string[] {
+/**
+ * What a dry run found, a line per phase, and the rows that would be set aside.
+ * @param options.short leaves out those rows and the phases whose plan says it all.
+ */
+export function dryRunLines(
+  style: Style,
+  report: Record<string, unknown>,
+  { short = false }: { short?: boolean } = {},
+): string[] {
   const phases = phasesOf(report);
+  const problems = problemsOf(report);
+  if (problems.length > 0) {
+    return [
+      `${style.red('✗')} the plan cannot run on this target`,
+      ...problems.map(({ path, problem, fix }) => `  ${path}: ${problem}; ${fix}`),
+    ];
+  }
   return [
     ...table(
       style,
       [{ title: 'phase' }, { title: 'kind' }, { title: 'what would happen' }],
-      phases.map((phase) => [phase.name, style.dim(phase.kind), phase.summary]),
+      (short ? phases.filter(({ kind }) => TOUCHES_DATA.has(kind)) : phases).map((phase) => [
+        phase.name,
+        style.dim(phase.kind),
+        phase.summary,
+      ]),
     ),
+    ...(short ? [] : details(style, phases)),
+  ];
+}
+
+function details(style: Style, phases: DryRunPhaseReport[]): string[] {
+  return [
     ...phases.flatMap((phase) => setAside(style, phase)),
     '',
     style.dim('Nothing was written. `--json` has samples of rows before and after.'),
   ];
+}
+
+/** What stands in the way of the plan on its target; empty when it could run. */
+export function problemsOf(report: Record<string, unknown>): PlanProblem[] {
+  return Array.isArray(report.problems) ? (report.problems as PlanProblem[]) : [];
 }
 
 export function phasesOf(report: Record<string, unknown>): DryRunPhaseReport[] {

@@ -10,34 +10,34 @@ const PROGRESS_EVERY_MS = 5_000;
 export class EventLines {
   readonly #style: Style;
   readonly #lastProgress = new Map<string, number>();
-  readonly #verdicts = new Map<string, string>();
+  readonly #verdicts = new Map<string, unknown>();
 
   constructor(style: Style) {
     this.#style = style;
   }
 
-  line(event: RunEvent): string | undefined {
+  /** @param label of the run, when there are several. */
+  line(event: RunEvent, label = ''): string | undefined {
     if (!this.#isWorthALine(event)) return undefined;
-    const { style } = { style: this.#style };
-    const phase = event.phase ? `${event.phase}: ` : '';
-    return `${style.dim(event.at.slice(11, 19))}  ${phase}${event.message}`;
+    const time = this.#style.dim(event.at.slice(11, 19));
+    return `${time}  ${label}${event.phase ? `${event.phase}: ` : ''}${event.message}`;
   }
 
   #isWorthALine(event: RunEvent): boolean {
+    const phase = event.phase ?? '';
     if (event.type === 'progress') {
       const at = Date.parse(event.at);
-      const last = this.#lastProgress.get(event.phase ?? '');
-      if (last === undefined) this.#lastProgress.set(event.phase ?? '', at);
-      if (last === undefined || at - last < PROGRESS_EVERY_MS) return false;
-      this.#lastProgress.set(event.phase ?? '', at);
-      return true;
+      // The first report is worth none: most backfills are over before the second.
+      const last = this.#lastProgress.get(phase) ?? at;
+      const due = at - last >= PROGRESS_EVERY_MS;
+      this.#lastProgress.set(phase, due ? at : last);
+      return due;
     }
     if (event.type === 'gate') {
-      const gate = `${event.phase} ${event.data.percentage} ${event.data.gate}`;
-      const verdict = String(event.data.verdict);
+      const gate = `${phase} ${event.data.percentage} ${event.data.gate}`;
       const before = this.#verdicts.get(gate);
-      this.#verdicts.set(gate, verdict);
-      return before !== verdict;
+      this.#verdicts.set(gate, event.data.verdict);
+      return before !== event.data.verdict;
     }
     return true;
   }

@@ -33,6 +33,11 @@ export class Output {
     this.stdout.write(`${[lines].flat().join('\n')}\n`);
   }
 
+  /** Lines on the way to the result: on stdout for a person, on stderr where stdout is for programs. */
+  say(lines: string | string[]): void {
+    (this.json ? this.stderr : this.stdout).write(`${[lines].flat().join('\n')}\n`);
+  }
+
   /** One line on stderr. */
   note(text: string): void {
     this.stderr.write(`${text}\n`);

@@ -1,19 +1,43 @@
+import type { RunEvent } from '../../api/schemas/events.ts';
 import type { GateMeasurement } from '../../api/schemas/gates.ts';
 import type { Phase, RunDetail } from '../../api/schemas/runs.ts';
+import type { QueryResult } from '../../contracts/activities.ts';
 import { formatMs } from '../../domain/duration.ts';
 import { bar } from './bar.ts';
 import { count, percent, phaseMark, span, statusText, verdictText } from './format.ts';
 import { padEnd, padStart, type Style, textWidth } from './style.ts';
 import { indent } from './table.ts';
 
-/** A run at a glance: what it is, where it stands, a line per phase, the gates of the present one. */
-export function runLines(style: Style, run: RunDetail, now = Date.now()): string[] {
+export type FlagSetting = { flag: string; percentage: number; enabled: boolean };
+
+/** What is known of a run: as the API last told it, and what only its events tell. */
+export type RunView = {
+  run: RunDetail;
+  flag?: FlagSetting | undefined;
+  validation?: QueryResult[] | undefined;
+};
+
+/** Takes from an event what the run itself does not say. */
+export function readEvent(view: Omit<RunView, 'run'>, event: RunEvent): void {
+  if (event.type === 'flag') view.flag = event.data as FlagSetting;
+  if (event.type === 'validation') view.validation = event.data.queries as QueryResult[];
+}
+
+const BLANK_BAR = ' '.repeat(20);
+const SETTLED = new Set(['completed', 'undone']);
+
+/**
+ * A run at a glance: what it is, where it stands, a line per phase, the gates of the present one.
+ * @param compact leaves out the phases that are over or have yet to come.
+ */
+export function runLines(style: Style, view: RunView, compact = false, now = Date.now()): string[] {
+  const { run } = view;
   return [
     `${style.bold(run.id)}  ${statusText(style, run.status)}  ${style.dim(span(run.createdAt, run.finishedAt, now))}`,
     ...(run.links.webUi ? [style.dim(run.links.webUi)] : []),
     ...whyLines(style, run),
-    '',
-    ...phaseLines(style, run, now),
+    ...(compact ? [] : ['']),
+    ...phaseLines(style, view, compact, now),
   ];
 }
 
@@ -23,31 +47,43 @@ function whyLines(style: Style, run: RunDetail): string[] {
   return run.reason && !normal ? [run.reason] : [];
 }
 
-/** A line per phase, and under a watched one the latest measurement of each of its gates. */
-export function phaseLines(style: Style, run: RunDetail, now = Date.now()): string[] {
-  const nameWidth = Math.max(0, ...run.phases.map((phase) => textWidth(phase.name)));
-  return run.phases.flatMap((phase) => [
-    `  ${phaseMark(style, phase.state)} ${padEnd(phase.name, nameWidth)}  ${phaseText(style, phase, run, now)}`.trimEnd(),
-    ...(phase.state === 'running' ? indent(gateLines(style, latestGates(run, phase.name)), 6) : []),
-  ]);
+function phaseLines(style: Style, view: RunView, compact: boolean, now: number): string[] {
+  const { phases } = view.run;
+  const nameWidth = Math.max(0, ...phases.map((phase) => textWidth(phase.name)));
+  const shown = compact ? phases.filter(({ state }) => !SETTLED.has(state) && state !== 'pending') : phases;
+  const over = phases.filter(({ state }) => SETTLED.has(state)).map(({ name }) => name);
+  return [
+    ...(compact && over.length > 0 ? [`  ${style.green('✓')} ${style.dim(over.join(', '))}`] : []),
+    ...shown.flatMap((phase) => [
+      `  ${phaseMark(style, phase.state)} ${padEnd(phase.name, nameWidth)}  ${phaseText(style, phase, view, now)}`.trimEnd(),
+      ...(phase.state === 'running' ? indent(gateLines(style, latestGates(view.run, phase.name)), 6) : []),
+    ]),
+  ];
 }
 
-function phaseText(style: Style, phase: Phase, run: RunDetail, now: number): string {
-  const time = style.dim(padStart(span(phase.startedAt, phase.finishedAt, now), 7));
-  const blank = ' '.repeat(20);
+function phaseText(style: Style, phase: Phase, view: RunView, now: number): string {
   if (phase.state === 'pending') return style.dim(phase.kind);
-  if (phase.state !== 'running') {
-    const text = phase.summary ?? phase.state.replaceAll('_', ' ');
-    const shown = phase.state === 'failed' || phase.state === 'undo_failed' ? style.red(text) : text;
-    return `${phase.state === 'completed' ? bar(style, 1) : blank}  ${time}  ${shown}`;
-  }
-  if (phase.progress)
-    return `${bar(style, phase.progress.share ?? undefined)}  ${time}  ${progressText(phase.progress)}`;
-  const stage = latestGates(run, phase.name)[0]?.percentage;
+  const time = style.dim(padStart(span(phase.startedAt, phase.finishedAt, now), 6));
+  const [share, text] = phase.state === 'running' ? present(phase, view) : past(style, phase);
+  const shownBar = share === 'none' ? BLANK_BAR : bar(style, share);
+  return `${shownBar}  ${time}  ${text}`;
+}
+
+type Present = [share: number | undefined | 'none', text: string];
+
+function past(style: Style, phase: Phase): Present {
+  const text = phase.summary ?? phase.state.replaceAll('_', ' ');
+  if (phase.state === 'completed') return [1, text];
+  return ['none', phase.state === 'failed' || phase.state === 'undo_failed' ? style.red(text) : text];
+}
+
+function present(phase: Phase, view: RunView): Present {
+  if (phase.progress) return [phase.progress.share ?? undefined, progressText(phase.progress)];
+  const stage = view.flag?.percentage ?? latestGates(view.run, phase.name)[0]?.percentage;
   if (phase.kind === 'rollout' && stage !== undefined) {
-    return `${bar(style, stage / 100)}  ${time}  ${phase.summary ?? `at ${percent(stage)}`}`;
+    return [stage / 100, `${view.flag?.flag ?? 'flag'} at ${percent(stage)}`];
   }
-  return `${bar(style, undefined)}  ${time}  ${phase.summary ?? ''}`;
+  return [undefined, phase.summary ?? ''];
 }
 
 /** `623 of 1,005 rows · 410 rows/s · 1s to go` */
@@ -65,7 +101,7 @@ export function progressText(progress: NonNullable<Phase['progress']>): string {
 }
 
 /** The latest measurements of a phase, at the stage that it has reached. */
-export function latestGates(run: RunDetail, phase: string): GateMeasurement[] {
+function latestGates(run: RunDetail, phase: string): GateMeasurement[] {
   const ofPhase = run.gates.filter((gate) => gate.phase === phase);
   const stage = Math.max(...ofPhase.map((gate) => gate.percentage));
   return ofPhase.filter((gate) => gate.percentage === stage);
