@@ -27,17 +27,16 @@ function translate(error: unknown): unknown {
   if (cancellationSignal.aborted) return cancellationSignal.reason ?? error;
   if (error instanceof ApplicationFailure) return error;
   const known = knownFailure(error);
-  const cause = error instanceof Error ? error : undefined;
-  if (known) return ApplicationFailure.create({ ...known, cause });
+  // The server's own error stays behind: its text may hold values of rows, and histories are read by many.
+  if (known) return ApplicationFailure.create(known);
   if (classifySqlError(error) === 'retryable') {
     return ApplicationFailure.create({
       type: FAILURE.targetUnavailable,
       message: describeSqlError(error),
-      cause,
     });
   }
-  const type = cause?.name ?? 'Error';
-  return ApplicationFailure.create({ type, message: describeSqlError(error), nonRetryable: true, cause });
+  const type = error instanceof Error ? error.name : 'Error';
+  return ApplicationFailure.create({ type, message: describeSqlError(error), nonRetryable: true });
 }
 
 /** Errors of the engine by their names; their texts already say what to do. */

@@ -1,4 +1,4 @@
-import { log } from '@temporalio/workflow';
+import { CancellationScope, log } from '@temporalio/workflow';
 import { PHASE_COMMAND_SIGNAL, type PhaseCommand } from '../contracts/commands.ts';
 
 type Signalable = { workflowId: string; signal(name: string, command: PhaseCommand): Promise<void> };
@@ -35,7 +35,7 @@ export class CommandRelay {
 
   private async send(child: Signalable, command: PhaseCommand): Promise<void> {
     try {
-      await child.signal(PHASE_COMMAND_SIGNAL, command);
+      await CancellationScope.nonCancellable(() => child.signal(PHASE_COMMAND_SIGNAL, command));
     } catch (error) {
       // The child ended in the meantime, so there is nothing left to command; a handler that throws would block the workflow.
       log.info('a command came after its phase had ended', {

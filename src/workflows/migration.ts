@@ -1,12 +1,12 @@
 import {
   ApplicationFailure,
   CancellationScope,
-  ChildWorkflowFailure,
   condition,
   executeChild,
   isCancellation,
   rootCause,
   startChild,
+  TimeoutFailure,
   workflowInfo,
 } from '@temporalio/workflow';
 import { FAILURE } from '../contracts/errors.ts';
@@ -226,7 +226,10 @@ function forgetTargetState(run: Run): Promise<void> {
   });
 }
 
+/** The text that an activity has made for people; else the innermost one. */
 function reasonOf(error: unknown): string {
-  const cause = error instanceof ChildWorkflowFailure ? (error.cause ?? error) : error;
-  return rootCause(cause) ?? String(error);
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ApplicationFailure || cause instanceof TimeoutFailure) return cause.message;
+  }
+  return rootCause(error) ?? String(error);
 }

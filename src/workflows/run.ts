@@ -1,5 +1,5 @@
 import {
-  type CancellationScope,
+  CancellationScope,
   setCurrentDetails,
   upsertSearchAttributes,
   workflowInfo,
@@ -97,7 +97,8 @@ export class Run {
   private write(record: (key: string) => Promise<void>): void {
     this.records += 1;
     const key = `${workflowInfo().runId}/${this.records}`;
-    this.written = this.written.then(() => record(key));
+    // Also what follows a cancellation of the workflow has to be told.
+    this.written = this.written.then(() => CancellationScope.nonCancellable(() => record(key)));
   }
 
   private show(): void {

@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 import { loadConfig } from '../../src/config.ts';
 import { startPostgres } from '../../src/dev/postgres.ts';
@@ -14,6 +17,8 @@ declare module 'vitest' {
     temporalAddress: string;
     /** A Temporal CLI, for tests that start a server of their own. */
     temporalExecutable: string;
+    /** File of the bundled workflow code, so that not every worker bundles it anew. */
+    workflowBundle: string;
   }
 }
 
@@ -44,5 +49,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('postgresUrl', postgres.value.url);
   project.provide('temporalAddress', temporal.value.address);
   project.provide('temporalExecutable', executable);
+  project.provide('workflowBundle', await bundleWorkflows(join(directory.path, 'workflows.js')));
   return teardown;
+}
+
+async function bundleWorkflows(file: string): Promise<string> {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)),
+    logger: new DefaultLogger('WARN'),
+  });
+  await writeFile(file, code);
+  return file;
 }
