@@ -154,7 +154,7 @@ async function refusedBy(response: Response, request: string): Promise<CliError>
   return new CliError(what, {
     exitCode: exitCodeOf(response.status),
     details: details?.filter((line) => !what.includes(line)),
-    next: nextStep(response.status, request),
+    next: nextStep(response.status, request, problem),
     problem,
   });
 }
@@ -177,8 +177,13 @@ function exitCodeOf(status: number): ExitCode {
   return EXIT.failed;
 }
 
-function nextStep(status: number, request: string): string | undefined {
+function nextStep(status: number, request: string, problem: Problem): string | undefined {
   if (status === 401) return 'give a token that the server knows, with --token or CUTOVER_TOKEN';
+  if (status === 403 && typeof problem.required === 'string') {
+    return `act as somebody with role ${problem.required}: --token, or --as ${problem.required} on the dev stack`;
+  }
+  if (status === 404 && request.includes('/api/runs/')) return '`cutover status` lists the runs';
+  if (status === 404) return '`cutover plan list` lists the plans, `cutover plan register <file>` adds one';
   if (status >= 500) return `the server's log says more; the request was ${request}`;
   return undefined;
 }

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunEvent } from '../api/schemas/events.ts';
+import type { PlanDetail } from '../api/schemas/plans.ts';
 import type { RunDetail } from '../api/schemas/runs.ts';
+import type { Plan } from '../domain/plan.ts';
 import { isFinal } from '../domain/run-state.ts';
 import type { ApiClient } from './api-client.ts';
 
@@ -19,6 +21,16 @@ const REFRESH_QUIET_MS = 1_500;
 
 export function getRun(client: ApiClient, runId: string, signal?: AbortSignal): Promise<RunDetail> {
   return client.get<RunDetail>(`/api/runs/${encodeURIComponent(runId)}`, { signal });
+}
+
+/** The plan that the run is pinned to. */
+export async function getPlan(
+  client: ApiClient,
+  run: Pick<RunDetail, 'plan' | 'version'>,
+  signal?: AbortSignal,
+): Promise<Plan> {
+  const path = `/api/plans/${encodeURIComponent(run.plan)}?version=${run.version}`;
+  return (await client.get<PlanDetail>(path, { signal })).document;
 }
 
 /**

@@ -3,7 +3,7 @@ import { isFinal } from '../domain/run-state.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Cli } from './cli.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { followRun } from './follow-run.ts';
+import { followRun, getPlan, getRun } from './follow-run.ts';
 import { EventLines } from './output/event-lines.ts';
 import { LiveArea } from './output/live-area.ts';
 import type { Output } from './output/output.ts';
@@ -55,7 +55,9 @@ function watchLines(cli: Cli, client: ApiClient, runId: string): Promise<RunDeta
 async function watchLive(cli: Cli, client: ApiClient, runId: string): Promise<RunDetail> {
   const { out } = cli;
   const area = new LiveArea(out.stdout);
-  const seen: Partial<RunView> = {};
+  const seen: Partial<RunView> = {
+    plan: await getPlan(client, await getRun(client, runId, cli.signal), cli.signal),
+  };
   let trouble: string | undefined;
   const draw = () => {
     const { run, ...rest } = seen;

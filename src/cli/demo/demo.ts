@@ -6,7 +6,7 @@ import type { ApiClient } from '../api-client.ts';
 import type { Cli } from '../cli.ts';
 import { dryRun } from '../commands/dry-run.ts';
 import type { DevServer } from '../dev-server.ts';
-import { followRun } from '../follow-run.ts';
+import { followRun, getPlan } from '../follow-run.ts';
 import { dryRunLines } from '../output/dry-run.ts';
 import { indent } from '../output/table.ts';
 import { loadExamples, readFlag, registerExamples, settleLeftovers } from './examples.ts';
@@ -79,6 +79,7 @@ async function runPlan(
 ): Promise<Outcome> {
   const { operator, approver } = people;
   const started = await operator.post<Run>('/api/runs', { plan: system.name, timeScale }, { signal });
+  screen.view(started.id).plan = await getPlan(operator, started, signal);
   let asked = false;
   const approveOnce = (run: RunDetail) => {
     if (run.status !== 'awaiting_approval' || asked) return;

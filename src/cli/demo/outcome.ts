@@ -1,10 +1,12 @@
 import type { ExampleSystem } from '../../../examples/index.ts';
+import type { GateMeasurement } from '../../api/schemas/gates.ts';
 import type { Report } from '../../api/schemas/report.ts';
 import type { RunDetail } from '../../api/schemas/runs.ts';
 import type { QueryResult } from '../../contracts/activities.ts';
 import { addCounts, NO_ROWS } from '../../domain/counts.ts';
+import type { Gate, Plan } from '../../domain/plan.ts';
 import { exceptionLines } from '../output/exceptions.ts';
-import { count, percent, plural, span, statusText, verdictText } from '../output/format.ts';
+import { count, percent, plural, span, statusText } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
 import { facts, indent, table } from '../output/table.ts';
 
@@ -50,7 +52,6 @@ export function outcomeLines(style: Style, outcomes: Outcome[]): string[] {
 
 function summaryRow(style: Style, { run, report, validation }: Outcome): string[] {
   const rows = run.phases.map((phase) => phase.progress?.counts ?? NO_ROWS).reduce(addCounts, NO_ROWS);
-  const breaches = report.gates.filter((gate) => gate.verdict === 'breach').length;
   const met = validation?.filter((query) => query.passed).length;
   return [
     style.bold(run.id),
@@ -61,24 +62,27 @@ function summaryRow(style: Style, { run, report, validation }: Outcome): string[
     count(rows.ambiguous),
     count(rows.failed),
     validation ? `${met} of ${validation.length}` : 'not run',
-    breaches > 0
-      ? style.red(plural(breaches, 'breach').replace('breachs', 'breaches'))
-      : `${count(report.gates.length)} passed`,
+    gatesText(style, report),
     span(run.createdAt, run.finishedAt),
   ];
 }
 
+function gatesText(style: Style, { gates }: Report): string {
+  const breached = new Set(gates.filter(({ verdict }) => verdict === 'breach').map(({ gate }) => gate));
+  if (breached.size > 0) return style.red(`${[...breached].join(', ')} breached`);
+  return gates.length > 0 ? 'no breach' : 'not measured';
+}
+
 function detailLines(style: Style, outcome: Outcome): string[] {
   const { run, report, validation, flag, system } = outcome;
-  const undone = run.phases.filter((phase) => phase.state === 'undone');
+  const undone = run.phases.filter(
+    ({ state, summary }) => state === 'undone' && summary !== 'nothing to undo',
+  );
   return [
     style.bold(run.plan),
     ...indent([
       ...facts(style, [
-        [
-          run.status === 'completed' ? 'result' : 'why',
-          run.status === 'completed' ? undefined : (run.reason ?? ''),
-        ],
+        ['why', run.status === 'completed' ? undefined : (run.reason ?? undefined)],
         ['flag', `${system.flag} ${flagText(flag)}`],
         ['Web UI', run.links.webUi ?? undefined],
       ]),
@@ -88,7 +92,7 @@ function detailLines(style: Style, outcome: Outcome): string[] {
         'validation',
         (validation ?? []).map((query) => validationCells(style, query)),
       ),
-      ...section(style, 'gates', gateCells(style, report)),
+      ...gateLines(style, report),
       ...(report.exceptions.length > 0
         ? ['', style.dim(`${plural(report.exceptions.length, 'row')} set aside for a person`)]
         : []),
@@ -108,18 +112,46 @@ function undoneCells(phase: RunDetail['phases'][number]): string[] {
 
 function validationCells(style: Style, query: QueryResult): string[] {
   const mark = query.informational ? style.dim('i') : query.passed ? style.green('✓') : style.red('✗');
-  return [`${mark} ${query.name}`, query.found];
+  const [only] = query.sample;
+  // A single row says more than that it is one.
+  const values = query.informational && query.sample.length === 1 && only ? rowText(only) : undefined;
+  return [`${mark} ${query.name}`, values ?? query.found];
 }
 
-/** The last measurement of each gate, and each breach. */
-function gateCells(style: Style, report: Report): string[][] {
-  const last = new Map(report.gates.map((gate) => [`${gate.phase} ${gate.gate}`, gate]));
-  return [...last.values()].map((gate) => [
-    gate.gate,
-    `${gate.phase}, ${percent(gate.percentage)}`,
-    verdictText(style, gate.verdict),
-    gate.reason,
-  ]);
+function rowText(row: Record<string, unknown>): string {
+  return Object.entries(row)
+    .map(([column, value]) => `${column} ${value}`)
+    .join('; ');
+}
+
+/** Each gate's last value at each stage, and its limit. */
+function gateLines(style: Style, { gates, plan }: Report): string[] {
+  if (gates.length === 0) return [];
+  const stages = [...new Set(gates.map(stageOf))];
+  const names = [...new Set(watchedGates(plan.document).map(({ name }) => name))];
+  const last = new Map(gates.map((gate) => [`${stageOf(gate)} ${gate.gate}`, gate]));
+  const rows = names.map((name) => {
+    const limits = watchedGates(plan.document).find((gate) => gate.name === name);
+    const cells = stages.map((stage) => gateCell(style, last.get(`${stage} ${name}`), limits?.unit ?? ''));
+    return [name, ...cells, limits ? `${limits.op} ${limits.threshold}${limits.unit}` : ''];
+  });
+  const right = stages.map((title) => ({ title, align: 'right' as const }));
+  return ['', ...table(style, [{ title: 'gates' }, ...right, { title: 'limit' }], rows)];
+}
+
+function stageOf(gate: GateMeasurement): string {
+  return gate.phase === 'soak' ? 'soak' : percent(gate.percentage);
+}
+
+function watchedGates(plan: Plan): Gate[] {
+  return plan.phases.flatMap((phase) => ('gates' in phase ? phase.gates : []));
+}
+
+function gateCell(style: Style, gate: GateMeasurement | undefined, unit: string): string {
+  if (!gate) return '';
+  const value = gate.value === null ? 'no data' : `${Number(gate.value.toPrecision(4))}${unit}`;
+  if (gate.verdict === 'breach') return style.red(`✗ ${value}`);
+  return gate.verdict === 'pass' ? value : style.yellow(value);
 }
 
 function section(style: Style, title: string, rows: string[][]): string[] {

@@ -3,23 +3,36 @@ import type { GateMeasurement } from '../../api/schemas/gates.ts';
 import type { Phase, RunDetail } from '../../api/schemas/runs.ts';
 import type { QueryResult } from '../../contracts/activities.ts';
 import { formatMs } from '../../domain/duration.ts';
+import type { Plan } from '../../domain/plan.ts';
+import { type Hold, holdOf } from '../hold.ts';
 import { bar } from './bar.ts';
 import { count, percent, phaseMark, span, statusText, verdictText } from './format.ts';
 import { padEnd, padStart, type Style, textWidth } from './style.ts';
 import { indent } from './table.ts';
 
-export type FlagSetting = { flag: string; percentage: number; enabled: boolean };
+export type FlagSetting = {
+  flag: string;
+  percentage: number;
+  enabled: boolean;
+  /** When it was set, in milliseconds since the epoch. */
+  since: number;
+};
 
 /** What is known of a run: as the API last told it, and what only its events tell. */
 export type RunView = {
   run: RunDetail;
+  /** The version that the run is pinned to; tells how long its holds are. */
+  plan?: Plan | undefined;
   flag?: FlagSetting | undefined;
   validation?: QueryResult[] | undefined;
 };
 
 /** Takes from an event what the run itself does not say. */
 export function readEvent(view: Omit<RunView, 'run'>, event: RunEvent): void {
-  if (event.type === 'flag') view.flag = event.data as FlagSetting;
+  if (event.type === 'flag') {
+    const setting = event.data as Omit<FlagSetting, 'since'>;
+    view.flag = { ...setting, since: Date.parse(event.at) };
+  }
   if (event.type === 'validation') view.validation = event.data.queries as QueryResult[];
 }
 
@@ -64,7 +77,7 @@ function phaseLines(style: Style, view: RunView, compact: boolean, now: number):
 function phaseText(style: Style, phase: Phase, view: RunView, now: number): string {
   if (phase.state === 'pending') return style.dim(phase.kind);
   const time = style.dim(padStart(span(phase.startedAt, phase.finishedAt, now), 6));
-  const [share, text] = phase.state === 'running' ? present(phase, view) : past(style, phase);
+  const [share, text] = phase.state === 'running' ? present(phase, view, now) : past(style, phase);
   const shownBar = share === 'none' ? BLANK_BAR : bar(style, share);
   return `${shownBar}  ${time}  ${text}`;
 }
@@ -77,13 +90,19 @@ function past(style: Style, phase: Phase): Present {
   return ['none', phase.state === 'failed' || phase.state === 'undo_failed' ? style.red(text) : text];
 }
 
-function present(phase: Phase, view: RunView): Present {
+function present(phase: Phase, view: RunView, now: number): Present {
   if (phase.progress) return [phase.progress.share ?? undefined, progressText(phase.progress)];
+  const hold = holdOf(phase, view, now);
   const stage = view.flag?.percentage ?? latestGates(view.run, phase.name)[0]?.percentage;
-  if (phase.kind === 'rollout' && stage !== undefined) {
-    return [stage / 100, `${view.flag?.flag ?? 'flag'} at ${percent(stage)}`];
-  }
-  return [undefined, phase.summary ?? ''];
+  const where = stage === undefined ? '' : `${view.flag?.flag ?? 'flag'} at ${percent(stage)}`;
+  if (hold && where) return [hold.share, `${where} · ${holdText(view.run, hold)}`];
+  return [phase.kind === 'rollout' && stage !== undefined ? stage / 100 : undefined, phase.summary ?? where];
+}
+
+function holdText(run: RunDetail, hold: Hold): string {
+  if (run.status === 'paused') return 'its clock is stopped';
+  // The hold is over, but a gate has yet to pass.
+  return hold.leftMs > 0 ? `${formatMs(hold.leftMs)} to go` : 'held until every gate passes';
 }
 
 /** `623 of 1,005 rows · 410 rows/s · 1s to go` */

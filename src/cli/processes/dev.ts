@@ -1,29 +1,16 @@
 import { freePort } from '../../dev/server-process.ts';
-import type { Cli, Register } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { EXAMPLES_DATABASE, exampleTransforms, loadExamples, registerExamples } from '../demo/examples.ts';
 import { type DevServer, startDevServer } from '../dev-server.ts';
-import { EXIT } from '../exit.ts';
+import { EXIT, type ExitCode } from '../exit.ts';
 import { serverLines } from '../output/server.ts';
 import { indent } from '../output/table.ts';
 import { untilStopped } from '../until-stopped.ts';
-import { numberOption } from './options.ts';
 
-type Options = { port?: number; withExamples?: boolean };
+export type DevOptions = { port?: number; withExamples?: boolean };
 
-export const registerDev: Register = (program, action) => {
-  program
-    .command('dev')
-    .description('start PostgreSQL, Temporal, the API and a worker here; Ctrl-C stops them')
-    .option(
-      '--port <number>',
-      'port of the API; 8080 unless given, any free one when that is taken',
-      numberOption(0, 65_535),
-    )
-    .option('--with-examples', 'load the example systems into the target "app" and register their plans')
-    .action(action<[], Options>(async (cli, _args, options) => dev(cli, options)));
-};
-
-async function dev(cli: Cli, { port, withExamples = false }: Options) {
+/** Runs the whole stack in this process until it is stopped. */
+export async function dev(cli: Cli, { port, withExamples = false }: DevOptions): Promise<ExitCode> {
   const { out } = cli;
   const server = await startDevServer({
     config: cli.config,
@@ -43,7 +30,7 @@ async function dev(cli: Cli, { port, withExamples = false }: Options) {
       out.jsonLine({ apiUrl: server.apiUrl, webUiUrl: server.webUiUrl ?? null, appUrl: server.appUrl });
     out.say(['', ...serverLines(out.style, server), '', ...nextSteps(server, withExamples), '']);
     await untilStopped(cli.signal, server.stopped);
-    out.say('Stopping: the worker lets go at the next batch border, then the servers end.');
+    out.say('Stopping …');
     return EXIT.ok;
   } finally {
     await server.stop();
