@@ -1,6 +1,11 @@
 import type { BackfillUndo } from '../domain/plan.ts';
 import type { RowException } from '../targets/postgres/backfill/exceptions.ts';
-import { removeJournalled, restoreRows, selectPresent } from '../targets/postgres/backfill/restore-rows.ts';
+import {
+  removeJournalled,
+  restoreRows,
+  selectJournalled,
+  selectPresent,
+} from '../targets/postgres/backfill/restore-rows.ts';
 import { withSavepoint } from '../targets/postgres/backfill/savepoint.ts';
 import type { BackfillColumn, BackfillTable, Key } from '../targets/postgres/backfill/table.ts';
 import { undoByStatement } from '../targets/postgres/backfill/undo-by-statement.ts';
@@ -56,13 +61,15 @@ async function attempt(
 
 async function explainLeft(
   session: Session,
-  { table, written }: UndoContext,
+  { table, written, backfill }: UndoContext,
   keys: readonly Key[],
 ): Promise<RowException[]> {
   if (keys.length === 0) return [];
+  // Who undoes single rows at the same time may have been faster with some.
+  const journalled = (await selectJournalled(session, table, backfill, keys)).map(({ key }) => key);
   const present = new Set((await selectPresent(session, table, keys)).map((key) => JSON.stringify(key)));
   const columns = written.map((column) => column.name).join(', ');
-  return keys.map((key) => ({
+  return journalled.map((key) => ({
     key,
     kind: 'kept',
     reason: present.has(JSON.stringify(key))

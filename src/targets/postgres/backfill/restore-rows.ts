@@ -51,15 +51,17 @@ export async function restoreRows(
   const assignments = written.map(
     (column, i) => `${quoteIdentifier(column.name)} = cutover_before[${i + 1}]::${column.castType}`,
   );
+  // Compared by the keys as given: those of the journal carry its collation, which a column's own would conflict with.
+  const keysAsGiven = table.key.map((_, i) => `asked.k${i} AS cutover_k${i}`).join(', ');
   const { rows } = await session.query<{ key: Key }>(
     `WITH cutover_asked AS MATERIALIZED (
-       SELECT journal.key AS cutover_key, journal.before AS cutover_before, journal.after AS cutover_after
+       SELECT ${keysAsGiven}, journal.key AS cutover_key, journal.before AS cutover_before, journal.after AS cutover_after
          FROM ${keysAsRows(table, keys, 'asked', params)}
          JOIN cutover.journal ON journal.backfill = ${params.add(backfill)} AND journal.key = ${askedKey(table)}
      ), cutover_restored AS (
        UPDATE ${table.qualifiedName} SET ${assignments.join(', ')}
          FROM cutover_asked
-        WHERE ${keyEquals(table, (i) => `cutover_key[${i + 1}]`)} AND ${digest(table, written)} = cutover_after
+        WHERE ${keyEquals(table, (i) => `cutover_k${i}`)} AND ${digest(table, written)} = cutover_after
        RETURNING cutover_key
      )
      DELETE FROM cutover.journal USING cutover_restored
