@@ -100,14 +100,19 @@ async function endLeftover(dataDir: string, say: (line: string) => void): Promis
     await endProcess(pid, { ...STOP, graceMs: 30_000 });
   } else {
     // The id has been given to some other program since, and PostgreSQL would take that for a server on this data.
-    rmSync(pidFile);
+    rmSync(pidFile, { force: true });
   }
 }
 
 function servesData(pid: number, dataDir: string): boolean {
   if (process.platform !== 'linux') return commandLineOf(pid).includes(dataDir);
-  // A server works in its data directory, also after that has been moved.
-  return readlinkSync(`/proc/${pid}/cwd`) === dataDir;
+  try {
+    // A server works in its data directory, also after that has been moved.
+    return readlinkSync(`/proc/${pid}/cwd`) === dataDir;
+  } catch {
+    // Gone by now, or another user's process, which did not start on our data.
+    return false;
+  }
 }
 
 function readFirstLine(path: string): string {

@@ -65,9 +65,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   ]);
   const stop = async () => {
     // Temporal first: its activities' results are worth nothing without their database.
-    if (temporal.status === 'fulfilled') await temporal.value.stop();
-    if (postgres.status === 'fulfilled') await postgres.value.stop();
-    releaseDirectory(dir);
+    try {
+      if (temporal.status === 'fulfilled') await temporal.value.stop();
+    } finally {
+      if (postgres.status === 'fulfilled') await postgres.value.stop();
+      releaseDirectory(dir);
+    }
   };
   if (postgres.status === 'rejected' || temporal.status === 'rejected') {
     await stop();

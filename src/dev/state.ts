@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROLES, type Token } from '../config.ts';
 import { commandLineOf } from './server-process.ts';
@@ -34,13 +34,7 @@ export function claimDirectory(dir: string): void {
   mkdirSync(dir, { recursive: true });
   const { pid } = process;
   const claim: DevState = { pid, command: commandLineOf(pid), startedAt: new Date().toISOString() };
-  for (;;) {
-    try {
-      writeFileSync(stateFile(dir), JSON.stringify(claim, null, 2), { flag: 'wx', mode: 0o600 });
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+  while (!createFile(stateFile(dir), claim)) {
     const other = readDevState(dir);
     if (other) throw new Error(alreadyRunning(dir, other));
     rmSync(stateFile(dir), { force: true });
@@ -65,15 +59,25 @@ export function devTokens(dir: string): Token[] {
   mkdirSync(dir, { recursive: true });
   const file = join(dir, 'tokens.json');
   const fresh = ROLES.map((role): Token => ({ name: role, role, token: randomBytes(24).toString('hex') }));
-  try {
-    writeFileSync(file, JSON.stringify(fresh, null, 2), { flag: 'wx', mode: 0o600 });
-    return fresh;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
+  if (createFile(file, fresh)) return fresh;
   const kept = readJson<Token[]>(file);
   if (!kept) throw new Error(`${file} holds no tokens; remove it, and the next start makes new ones.`);
   return kept;
+}
+
+/** Creates a file that other users cannot read, whole or not at all; false when it exists. */
+function createFile(file: string, content: unknown): boolean {
+  const unfinished = `${file}.${process.pid}`;
+  writeFileSync(unfinished, JSON.stringify(content, null, 2), { mode: 0o600 });
+  try {
+    linkSync(unfinished, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(unfinished);
+  }
 }
 
 function stateFile(dir: string): string {
