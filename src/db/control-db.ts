@@ -27,6 +27,9 @@ export function openControlDb(url: string, onIdleError: (error: Error) => void =
     application_name: 'cutover-control',
   });
   pool.on('error', onIdleError);
+  // The pool listens only while a connection is idle. One that breaks between two statements of a transaction would end
+  // the process, although the next statement rejects anyway.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return { query: drizzle(pool, { schema }), pool, close: () => pool.end() };
 }
 

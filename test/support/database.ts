@@ -10,9 +10,8 @@ export type TestDatabase = {
   drop(): Promise<void>;
 };
 
-/** An empty database on the run's PostgreSQL. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const server = inject('postgresUrl');
+/** An empty database on the run's PostgreSQL, or on another server by its superuser's URL. */
+export async function createTestDatabase(server = inject('postgresUrl')): Promise<TestDatabase> {
   const name = uniqueName();
   const url = await ensureDatabase(server, name);
   const drop = () =>

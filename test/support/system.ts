@@ -32,16 +32,27 @@ export type SystemOptions = {
   setup: string[];
   /** Modules with registered transforms. */
   transforms?: string[];
+  /** Servers other than those of the test run, for tests that stop them. */
+  servers?: { postgresUrl: string; temporalAddress: string };
+  /** Whether a worker of this process serves the runs; by default it does. */
+  worker?: boolean;
 };
 
 /** Control database, target database, namespace and worker of one test file; the target is called `app`. */
-export async function startSystem({ setup, transforms = [] }: SystemOptions) {
+export async function startSystem({
+  setup,
+  transforms = [],
+  servers,
+  worker: withWorker = true,
+}: SystemOptions) {
   const [control, app, temporal] = await Promise.all([
-    createTestDatabase(),
-    createTestDatabase(),
-    createTestNamespace(),
+    createTestDatabase(servers?.postgresUrl),
+    createTestDatabase(servers?.postgresUrl),
+    createTestNamespace(servers?.temporalAddress),
   ]);
   const target = new pg.Client({ connectionString: app.url });
+  // A server that is stopped ends this connection too; the next query says so.
+  target.on('error', () => {});
   await target.connect();
   for (const statement of setup) await target.query(statement);
   const db = openControlDb(control.url);
@@ -60,7 +71,7 @@ export async function startSystem({ setup, transforms = [] }: SystemOptions) {
       logger: pino({ level: 'error' }),
       workflowBundle: { codePath: inject('workflowBundle') },
     });
-  let worker: RunningWorker | undefined = await newWorker();
+  let worker: RunningWorker | undefined = withWorker ? await newWorker() : undefined;
 
   return {
     target,

@@ -8,8 +8,9 @@ import { uniqueName } from './unique-name.ts';
  * A namespace with Cutover's search attributes on the run's Temporal server: task queues have fixed names, so tests
  * that run at the same time take each other's tasks unless each has a namespace.
  */
-export async function createTestNamespace(): Promise<{ address: string; namespace: string }> {
-  const address = inject('temporalAddress');
+export async function createTestNamespace(
+  address = inject('temporalAddress'),
+): Promise<{ address: string; namespace: string }> {
   const namespace = uniqueName();
   const connection = await Connection.connect({ address });
   try {
