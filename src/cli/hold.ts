@@ -1,6 +1,6 @@
 import type { Phase } from '../api/schemas/runs.ts';
 import { scaledMs } from '../domain/duration.ts';
-import type { RunView } from './output/run-view.ts';
+import type { RunView } from './run-view.ts';
 
 /** How far the present hold of a rollout or a soak is. A pause is not reckoned with: its clock is the workflow's. */
 export type Hold = {

@@ -7,7 +7,8 @@ import { followRun, getPlan, getRun } from './follow-run.ts';
 import { EventLines } from './output/event-lines.ts';
 import { LiveArea } from './output/live-area.ts';
 import type { Output } from './output/output.ts';
-import { type RunView, readEvent, runLines } from './output/run-view.ts';
+import { runLines } from './output/run-view.ts';
+import { type RunView, readEvent } from './run-view.ts';
 
 const REDRAW_MS = 250;
 

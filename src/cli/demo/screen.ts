@@ -3,8 +3,9 @@ import type { RunDetail } from '../../api/schemas/runs.ts';
 import { EventLines } from '../output/event-lines.ts';
 import { LiveArea } from '../output/live-area.ts';
 import type { Output } from '../output/output.ts';
-import { type RunView, readEvent, runLines } from '../output/run-view.ts';
+import { runLines } from '../output/run-view.ts';
 import { padEnd } from '../output/style.ts';
+import { type RunView, readEvent } from '../run-view.ts';
 import { fitting } from '../watch-run.ts';
 
 const REDRAW_MS = 250;
@@ -64,7 +65,9 @@ export class Screen {
   }
 
   #draw(): void {
-    const views = [...this.#views.values()].filter((view): view is RunView => view.run !== undefined);
+    const views = [...this.#views.values()]
+      .filter((view): view is RunView => view.run !== undefined)
+      .sort((a, b) => a.run.plan.localeCompare(b.run.plan));
     this.#area?.draw(
       fitting(this.#out, (compact) =>
         views.flatMap((view) => ['', ...runLines(this.#out.style, view, compact)]),
