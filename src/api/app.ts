@@ -7,6 +7,7 @@ import { handleErrors } from './errors/handler.ts';
 import { authorize } from './plugins/auth.ts';
 import { measure } from './plugins/metrics.ts';
 import { documentAccess, publishOpenApi } from './plugins/openapi.ts';
+import { closePromptly } from './plugins/shutdown.ts';
 import { auditRoutes } from './routes/audit/index.ts';
 import { dryRunRoutes } from './routes/dry-runs/index.ts';
 import { functionRoutes } from './routes/functions/index.ts';
@@ -42,6 +43,7 @@ export function buildApi(deps: ApiDependencies): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
+  closePromptly(app);
   const metrics = measure(app, deps);
 
   app.register(fastifySSE, { heartbeatInterval: HEARTBEAT_MS });

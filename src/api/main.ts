@@ -1,11 +1,12 @@
 import type { AddressInfo } from 'node:net';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import type { FastifyBaseLogger } from 'fastify';
 import type { ApiConfig } from '../config.ts';
 import { migrateControlDb, openControlDb } from '../db/control-db.ts';
 import { listenForEvents } from '../db/run-events.ts';
 import { buildApi } from './app.ts';
 import { startReconciler } from './reconcile.ts';
+import { openTemporal } from './temporal.ts';
 
 export type RunningApi = {
   /** Where it listens, without a slash at its end. */
@@ -26,7 +27,7 @@ export async function startApi(
     logger.warn({ err: error }, 'control database connection lost'),
   );
   const { address, namespace, tls, apiKey } = config.temporal;
-  const connection = Connection.lazy({ address, tls, apiKey });
+  const connection = openTemporal({ address, tls, apiKey });
   const temporal = new Client({ connection, namespace });
   const opened: (() => Promise<void>)[] = [() => db.close(), () => connection.close()];
   const close = async () => {

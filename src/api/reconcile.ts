@@ -6,6 +6,7 @@ import type { ApiDependencies } from './dependencies.ts';
 import { causes } from './errors/recognize.ts';
 import { planOf } from './runs/run-detail.ts';
 import { startWorkflow } from './runs/start-run.ts';
+import { callTemporal } from './temporal.ts';
 
 const INTERVAL_MS = 30_000;
 /** A younger pending run is still being started by the request that made it. */
@@ -54,13 +55,13 @@ async function reconcileRun(deps: ApiDependencies, run: Run): Promise<void> {
 async function whyLost({ temporal }: ApiDependencies, runId: string): Promise<string | undefined> {
   const handle = temporal.workflow.getHandle(runId);
   try {
-    const { status } = await temporal.withDeadline(Date.now() + LOOK_MS, () => handle.describe());
+    const { status } = await callTemporal(temporal, LOOK_MS, () => handle.describe());
     switch (status.name) {
       case 'TERMINATED':
       case 'CANCELLED':
       case 'FAILED':
       case 'TIMED_OUT':
-        await temporal.withDeadline(Date.now() + LOOK_MS, () => handle.result());
+        await callTemporal(temporal, LOOK_MS, () => handle.result());
         return undefined;
       default:
         return undefined;

@@ -105,7 +105,13 @@ test('without Temporal nothing is started or written, and the answer says why', 
     const plan = planDocument();
     await cut.call('admin', 'POST', '/api/plans', { payload: plan });
     const start = await cut.call('operator', 'POST', '/api/runs', { payload: { plan: plan.name } });
-    expect(start).toMatchObject({ status: 503, body: { type: 'urn:cutover:problem:temporal-unreachable' } });
+    expect(start).toMatchObject({
+      status: 503,
+      body: {
+        type: 'urn:cutover:problem:temporal-unreachable',
+        detail: expect.stringContaining('so nothing was started'),
+      },
+    });
     expect((await cut.call('viewer', 'GET', `/api/runs?plan=${plan.name}`)).body).toEqual({
       runs: [],
       next: null,

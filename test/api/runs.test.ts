@@ -265,7 +265,7 @@ test('a command that no worker answers is not confirmed after ten seconds, and a
   ]);
 });
 
-test('a command is not confirmed when Temporal is away', async () => {
+test('a command is not given when Temporal is away, and that is audited', async () => {
   const id = await started();
   await move(id, 'running');
   const { temporal, close } = unreachableTemporal();
@@ -273,7 +273,13 @@ test('a command is not confirmed when Temporal is away', async () => {
   try {
     const { status, body } = await cut.call('operator', 'POST', `/api/runs/${id}/pause`);
     expect(status).toBe(503);
-    expect(body.type).toBe('urn:cutover:problem:not-confirmed');
+    expect(body).toMatchObject({
+      type: 'urn:cutover:problem:temporal-unreachable',
+      detail: expect.stringContaining('so the command was not given'),
+    });
+    expect(await listAudit(api.db, { subject: id, limit: 1 })).toMatchObject([
+      { action: 'pause', accepted: false },
+    ]);
   } finally {
     await cut.close();
     await close();

@@ -1,8 +1,9 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import { buildApi } from '../../src/api/app.ts';
 import type { ApiDependencies } from '../../src/api/dependencies.ts';
+import { openTemporal } from '../../src/api/temporal.ts';
 import { type ControlDb, migrateControlDb, openControlDb } from '../../src/db/control-db.ts';
 import { listenForEvents } from '../../src/db/run-events.ts';
 import { ROLES, type Role } from '../../src/domain/role.ts';
@@ -83,7 +84,7 @@ export async function startTestApi(): Promise<
   const [database, { address, namespace }] = await Promise.all([createTestDatabase(), createTestNamespace()]);
   const db = openControlDb(database.url);
   await migrateControlDb(db);
-  const connection = await Connection.connect({ address });
+  const connection = openTemporal({ address });
   const temporal = new Client({ connection, namespace });
   const api = apiOver({ db, temporal }, database.url);
   return {
@@ -102,7 +103,7 @@ export async function startTestApi(): Promise<
 
 /** A client of a Temporal server that does not exist. */
 export function unreachableTemporal(): { temporal: Client; close(): Promise<void> } {
-  const connection = Connection.lazy({ address: '127.0.0.1:1' });
+  const connection = openTemporal({ address: '127.0.0.1:1' });
   return { temporal: new Client({ connection }), close: () => connection.close() };
 }
 

@@ -1,8 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PlanRefused } from '../../plan/parse.ts';
 import { ApiProblem } from './problem.ts';
-import { isDatabaseFault, isTemporalFault, temporalRefusal } from './recognize.ts';
+import { isDatabaseFault, isTemporalFault } from './recognize.ts';
 import { requestProblems } from './request-problems.ts';
+import { temporalProblem } from './temporal-problem.ts';
 
 /** Sets the one place where errors become responses. */
 export function handleErrors(app: FastifyInstance): void {
@@ -38,7 +39,7 @@ function toProblem(error: FastifyError, request: FastifyRequest): ApiProblem {
     const detail = problems.map(({ path, problem, fix }) => `${path}: ${problem}; ${fix}`).join('. ');
     return new ApiProblem('invalid-request', detail, { problems });
   }
-  if (isTemporalFault(error)) return temporalFault(error);
+  if (isTemporalFault(error)) return temporalProblem(error, 'the request could not be carried out');
   if (isDatabaseFault(error)) {
     return new ApiProblem(
       'control-database-unreachable',
@@ -57,16 +58,6 @@ function planRefused({ problems }: PlanRefused): ApiProblem {
       problems,
     },
   );
-}
-
-function temporalFault(error: unknown): ApiProblem {
-  const refusal = temporalRefusal(error);
-  return refusal === undefined
-    ? new ApiProblem(
-        'temporal-unreachable',
-        'The Temporal server does not answer; try again when /readyz says that it is back.',
-      )
-    : new ApiProblem('temporal-refused', `The Temporal server refused: ${refusal}`);
 }
 
 /** What fastify refuses before a handler runs: bodies that can't be read. */

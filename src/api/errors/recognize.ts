@@ -1,5 +1,6 @@
 import {
   isGrpcServiceError,
+  type isRetryableError,
   ServiceError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
@@ -53,6 +54,13 @@ export function temporalRefusal(error: unknown): string | undefined {
     if (isGrpcServiceError(cause) && DEFINITE_REFUSALS.has(cause.code)) return cause.details;
   }
   return undefined;
+}
+
+/** What gRPC said, when the error is one of its own. */
+export function grpcStatus(error: Error): Parameters<typeof isRetryableError>[0] | undefined {
+  if (!isGrpcServiceError(error)) return undefined;
+  const { code, details, metadata } = error;
+  return { code, details, metadata };
 }
 
 /** Is the error that of the control database being away? */

@@ -1,8 +1,5 @@
-import {
-  isGrpcServiceError,
-  WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
-} from '@temporalio/client';
+import { randomUUID } from 'node:crypto';
+import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
 import type { CommandInput } from '../../contracts/commands.ts';
 import { FAILURE } from '../../contracts/errors.ts';
@@ -13,6 +10,7 @@ import { isFinal, type RunCommand, refusal } from '../../domain/run-state.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiProblem, unknownRun } from '../errors/problem.ts';
 import { isTemporalFault } from '../errors/recognize.ts';
+import { assertTemporalAnswers, callTemporal } from '../temporal.ts';
 import { requireRun } from './run-detail.ts';
 
 /** Longest wait for a worker to say whether the run takes the command. */
@@ -38,6 +36,7 @@ export async function commandRun(deps: ApiDependencies, actor: Actor, request: C
     const run = await findRun(deps.db, runId);
     if (!run) throw unknownRun(runId);
     if (isFinal(run.status)) throw refused(run, command, actor);
+    await assertTemporalAnswers(deps.temporal, 'the command was not given');
     await update(deps, run, actor, request);
   } catch (error) {
     if (error instanceof ApiProblem) await record(false, error.message);
@@ -54,10 +53,11 @@ async function update(
   { command, reason, idempotencyKey }: CommandRequest,
 ): Promise<void> {
   const input: CommandInput = { actor, reason };
-  // A key is unique per command, or resuming with the key of the pause would be taken for that pause.
-  const updateId = idempotencyKey === undefined ? undefined : `${command}:${idempotencyKey}`;
+  // A key is unique per command, or resuming with the key of the pause would be taken for that pause. With an id, Temporal
+  // takes a call that is repeated for the same one.
+  const updateId = `${command}:${idempotencyKey ?? randomUUID()}`;
   try {
-    await temporal.withDeadline(Date.now() + CONFIRM_MS, () =>
+    await callTemporal(temporal, CONFIRM_MS, () =>
       temporal.workflow.getHandle(run.id).executeUpdate(command, { args: [input], updateId }),
     );
   } catch (error) {
@@ -106,19 +106,10 @@ function refused(run: Run, command: RunCommand, actor: Actor, cause?: unknown): 
 }
 
 function notConfirmed(run: Run, command: RunCommand, cause: unknown): ApiProblem {
-  const nobody =
-    cause instanceof WorkflowUpdateRPCTimeoutOrCancelledError || !isUnavailable(cause)
-      ? `no worker answered within ${CONFIRM_MS / 1_000} s`
-      : 'the Temporal server does not answer';
   return new ApiProblem(
     'not-confirmed',
-    `The command was not confirmed: ${nobody}. It may still be carried out; look at /api/runs/${run.id} before giving "${command}" again.`,
+    `The command was not confirmed: no worker answered within ${CONFIRM_MS / 1_000} s. It may still be carried out; look at /api/runs/${run.id} before giving "${command}" again.`,
     { state: run.status, runId: run.id },
     { cause },
   );
-}
-
-function isUnavailable(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return isGrpcServiceError(cause) && cause.code === 14;
 }

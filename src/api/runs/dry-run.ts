@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { isGrpcDeadlineError, WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { CONTROL_QUEUE } from '../../contracts/names.ts';
 import type { DryRunInput } from '../../contracts/runs.ts';
@@ -13,8 +13,8 @@ import type { PlanProblem } from '../../domain/plan-problem.ts';
 import { PlanRefused } from '../../plan/parse.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiProblem } from '../errors/problem.ts';
-import { causes, temporalRefusal } from '../errors/recognize.ts';
-import { assertTemporalAnswers } from '../temporal.ts';
+import { causes, isTemporalFault, temporalRefusal } from '../errors/recognize.ts';
+import { assertTemporalAnswers, callTemporal } from '../temporal.ts';
 import { targetProblems } from './target.ts';
 
 const START_MS = 10_000;
@@ -42,7 +42,7 @@ export async function startDryRun(
   const { target } = plan.document;
   const problems = targetProblems(deps.targets, target);
   if (problems.length > 0) throw new PlanRefused(problems);
-  await assertTemporalAnswers(temporal);
+  await assertTemporalAnswers(temporal, 'no dry run was started');
 
   const id = `dry-run-${plan.name}-${randomBytes(4).toString('hex')}`;
   const input: DryRunInput = { id, plan: plan.document, performedBy: actor, ...window };
@@ -54,7 +54,7 @@ export async function startDryRun(
     performedBy: actor.name,
   });
   try {
-    await temporal.withDeadline(Date.now() + START_MS, () =>
+    await callTemporal(temporal, START_MS, () =>
       temporal.workflow.start(DRY_RUN_WORKFLOW, {
         workflowId: id,
         taskQueue: CONTROL_QUEUE,
@@ -87,7 +87,7 @@ export async function awaitDryRun(
   waitMs: number,
 ): Promise<DryRunResult | undefined> {
   try {
-    const result: DryRunResult = await temporal.withDeadline(Date.now() + waitMs, () =>
+    const result: DryRunResult = await callTemporal(temporal, waitMs, () =>
       temporal.workflow.getHandle(id).result(),
     );
     if (result.problems.length === 0) return result;
@@ -96,8 +96,9 @@ export async function awaitDryRun(
       problems: result.problems,
     });
   } catch (error) {
-    if (isGrpcDeadlineError(error)) return undefined;
     if (error instanceof WorkflowFailedError) throw dryRunFailed(error);
+    // Time is up, or Temporal is away for a while; the dry run goes on all the same.
+    if (isTemporalFault(error) && temporalRefusal(error) === undefined) return undefined;
     throw error;
   }
 }

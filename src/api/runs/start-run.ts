@@ -19,7 +19,8 @@ import { PlanRefused } from '../../plan/parse.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiProblem, unknownPlan } from '../errors/problem.ts';
 import { temporalRefusal } from '../errors/recognize.ts';
-import { assertTemporalAnswers } from '../temporal.ts';
+import { temporalProblem } from '../errors/temporal-problem.ts';
+import { assertTemporalAnswers, callTemporal } from '../temporal.ts';
 import { targetProblems } from './target.ts';
 
 /** Longest wait for Temporal to take a workflow on. */
@@ -79,7 +80,7 @@ async function start(
   if (!plan) throw unknownPlan(request.plan, request.version);
   const problems = targetProblems(deps.targets, plan.document.target);
   if (problems.length > 0) throw new PlanRefused(problems);
-  await assertTemporalAnswers(temporal);
+  await assertTemporalAnswers(temporal, 'nothing was started');
 
   const { run, created } = await recordRun(deps, actor, request, plan);
   // A pending run may be one whose first attempt crashed; starting it again does nothing when it didn't.
@@ -138,13 +139,12 @@ function sameRequest(run: Run, request: StartRequest): Run {
 export async function startWorkflow(deps: ApiDependencies, run: Run, plan: RegisteredPlan): Promise<void> {
   const { db, temporal } = deps;
   try {
-    await temporal.withDeadline(Date.now() + START_MS, () =>
+    await callTemporal(temporal, START_MS, () =>
       temporal.workflow.start(MIGRATION_WORKFLOW, workflowOptions(run, plan)),
     );
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return;
-    const refusal = temporalRefusal(error);
-    if (refusal === undefined) {
+    if (temporalRefusal(error) === undefined) {
       throw new ApiProblem(
         'not-confirmed',
         `Temporal did not confirm the start of run ${run.id}; the run is recorded and is started as soon as Temporal answers. See /api/runs/${run.id}.`,
@@ -153,12 +153,7 @@ export async function startWorkflow(deps: ApiDependencies, run: Run, plan: Regis
       );
     }
     await discardPendingRun(db, run.id);
-    throw new ApiProblem(
-      'temporal-refused',
-      `Temporal refused to start the run, so nothing was started: ${refusal}`,
-      {},
-      { cause: error },
-    );
+    throw temporalProblem(error, 'nothing was started');
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from '../../schemas/dry-runs.ts';
 import { planNameParams } from '../../schemas/plans.ts';
 import type { Routes } from '../../server.ts';
+import { callTemporal } from '../../temporal.ts';
 
 const tags = ['dry runs'];
 const DEFAULT_WAIT_S = 60;
@@ -78,9 +79,9 @@ export const dryRunRoutes: Routes = (deps) => async (app) => {
     const { temporal } = deps;
     const handle = temporal.workflow.getHandle(id);
     try {
-      const { status } = await temporal.withDeadline(Date.now() + LOOK_MS, () => handle.describe());
+      const { status } = await callTemporal(temporal, LOOK_MS, () => handle.describe());
       if (status.name === 'RUNNING' || status.name === 'COMPLETED') return;
-      await temporal.withDeadline(Date.now() + LOOK_MS, () => handle.result());
+      await callTemporal(temporal, LOOK_MS, () => handle.result());
     } catch (error) {
       if (error instanceof WorkflowFailedError) throw dryRunFailed(error);
       if (error instanceof WorkflowNotFoundError) {

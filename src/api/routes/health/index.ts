@@ -4,6 +4,7 @@ import { describeFault } from '../../errors/recognize.ts';
 import { healthSchema, type Readiness, readinessSchema } from '../../schemas/health.ts';
 import type { Routes } from '../../server.ts';
 import { assertTemporalAnswers } from '../../temporal.ts';
+import { within } from '../../within.ts';
 
 const tags = ['operation'];
 const DATABASE_MS = 3_000;
@@ -34,7 +35,7 @@ export const healthRoutes =
       async (_request, reply) => {
         const [database, temporalServer] = await Promise.all([
           check(() => within(DATABASE_MS, db.pool.query('SELECT 1'))),
-          check(() => assertTemporalAnswers(temporal)),
+          check(() => assertTemporalAnswers(temporal, 'no run can be started or commanded')),
         ]);
         const ready = database.ok && temporalServer.ok;
         return reply.code(ready ? 200 : 503).send({ ready, database, temporal: temporalServer });
@@ -61,19 +62,5 @@ async function check(probe: () => Promise<unknown>): Promise<Readiness['database
     return { ok: true };
   } catch (error) {
     return { ok: false, detail: describeFault(error) };
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1_000} s`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    // It may fail later, when nobody listens any more.
-    work.catch(() => {});
   }
 }
