@@ -24,14 +24,15 @@ export async function backfillPhase(input: PhaseInput<BackfillPhase>): Promise<P
     if (command.kind === 'pause') slice?.cancel();
   });
   const work = { ...phaseRef(input), backfill: input.phase, startedBy: input.startedBy };
-  const runSlice = async (): Promise<BackfillSliceResult | 'paused'> => {
-    slice = new CancellationScope();
+  const runSlice = async (): Promise<BackfillSliceResult | 'interrupted'> => {
+    const scope = new CancellationScope();
+    slice = scope;
     try {
-      return await slice.run(() => long(input.target, `Backfill ${input.phase.table}`).backfillSlice(work));
+      return await scope.run(() => long(input.target, `Backfill ${input.phase.table}`).backfillSlice(work));
     } catch (error) {
-      // The phase itself may have been cancelled; only a pause is ours to survive.
-      if (isCancellation(error) && heard.paused && !CancellationScope.current().consideredCancelled)
-        return 'paused';
+      // A pause cancels only the slice, and may be over by now; whatever cancels the phase is not ours to survive.
+      const phaseGoesOn = !CancellationScope.current().consideredCancelled;
+      if (isCancellation(error) && scope.consideredCancelled && phaseGoesOn) return 'interrupted';
       throw error;
     } finally {
       slice = undefined;
@@ -41,7 +42,7 @@ export async function backfillPhase(input: PhaseInput<BackfillPhase>): Promise<P
   for (;;) {
     await condition(() => !heard.paused);
     const result = await runSlice();
-    if (result === 'paused') continue;
+    if (result === 'interrupted') continue;
     setCurrentDetails(countsInWords(result.counts));
     if (result.done) break;
     if (workflowInfo().continueAsNewSuggested) {

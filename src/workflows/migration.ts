@@ -231,5 +231,5 @@ function reasonOf(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ApplicationFailure || cause instanceof TimeoutFailure) return cause.message;
   }
-  return rootCause(error) ?? String(error);
+  return rootCause(error) || String(error);
 }
