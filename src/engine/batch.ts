@@ -3,9 +3,9 @@ import type { BackfillPhase } from '../domain/plan.ts';
 import type { RowException } from '../targets/postgres/backfill/exceptions.ts';
 import { listKeys } from '../targets/postgres/backfill/find-key.ts';
 import type { Journal } from '../targets/postgres/backfill/journal.ts';
-import type { KeyRange } from '../targets/postgres/backfill/key-range.ts';
+import { type KeyRange, spanOf } from '../targets/postgres/backfill/key-range.ts';
 import { withSavepoint } from '../targets/postgres/backfill/savepoint.ts';
-import type { BackfillColumn, BackfillTable, Key } from '../targets/postgres/backfill/table.ts';
+import type { BackfillColumn, BackfillTable } from '../targets/postgres/backfill/table.ts';
 import type { Session } from '../targets/target.ts';
 import { bisect } from './bisect.ts';
 import { isRowError, rowFailure } from './errors.ts';
@@ -46,12 +46,4 @@ export async function attemptRange(
       (key, cause) => onFailing({ key, kind: 'failed', ...rowFailure(cause) }),
     );
   }
-}
-
-/** From the first of the keys to the last. */
-function spanOf(keys: readonly Key[]): KeyRange {
-  const [from] = keys;
-  const upTo = keys.at(-1);
-  if (!from || !upTo) throw new Error('a range needs at least one key');
-  return { from, upTo };
 }

@@ -8,6 +8,7 @@ import {
 import { insertExceptions, type RowException } from '../targets/postgres/backfill/exceptions.ts';
 import { columnNamed, loadTable } from '../targets/postgres/backfill/load-table.ts';
 import { pinSession } from '../targets/postgres/backfill/pin-session.ts';
+import { lookUpByKey } from '../targets/postgres/backfill/plan-choice.ts';
 import { listJournalled, markKept, selectJournalled } from '../targets/postgres/backfill/restore-rows.ts';
 import type { Key } from '../targets/postgres/backfill/table.ts';
 import type { Session, Target } from '../targets/target.ts';
@@ -76,6 +77,7 @@ export async function undoRows(
     const checkpoint = await selectCheckpoint(session, job.runId, name);
     if (!checkpoint?.pinned) return { restored: [], kept: [], unknown: [...keys] };
     await pinSession(session);
+    await lookUpByKey(session);
     const context = await contextOf(session, job, checkpoint);
     refuseWrongKeys(context, keys);
     const known = await selectJournalled(session, context.table, checkpoint.id, keys);
@@ -127,6 +129,7 @@ async function runBatch(
 ): Promise<{ checkpoint: Checkpoint; after: Key | undefined }> {
   return target.transaction(batchOptions(options), async (session) => {
     await pinSession(session);
+    await lookUpByKey(session);
     const keys = await listJournalled(session, context.backfill, after, job.phase.batchSize);
     const { restored, kept } = await putBackAndRecord(session, job, context, keys);
     const advanced = await advanceUndo(session, checkpoint, {

@@ -148,11 +148,11 @@ describe.each(['sql', 'typescript'])('a backfill by %s', (kind) => {
     expect(await runToEnd(worker, job)).toMatchObject({ migrated: 60 });
   });
 
-  it('migrates what the application wrote while the batch waited for its row', async () => {
+  it('migrates, and undoes to, what the application wrote while the batch waited for its row', async () => {
     const job = newJob();
     let slice: Promise<unknown> | undefined;
     await bench.target.transaction({}, async (session) => {
-      await session.query('UPDATE t SET old = 1000 WHERE id = 5');
+      await session.query('UPDATE t SET old = 1000, new = 500 WHERE id = 5');
       slice = runSlice(worker, job, patient);
       await until(
         () =>
@@ -167,7 +167,7 @@ describe.each(['sql', 'typescript'])('a backfill by %s', (kind) => {
     expect(await slice).toMatchObject({ done: true, counts: { migrated: 60 } });
     expect(await bench.sql('SELECT FROM t WHERE new IS DISTINCT FROM old')).toEqual([]);
     await undoRows(bench.target, job, [['5']]);
-    expect(await bench.sql('SELECT old, new FROM t WHERE id = 5')).toEqual([{ old: 1000, new: null }]);
+    expect(await bench.sql('SELECT old, new FROM t WHERE id = 5')).toEqual([{ old: 1000, new: 500 }]);
   });
 
   it('that is killed while it is undone goes on with the undo, and restores each row once', async () => {

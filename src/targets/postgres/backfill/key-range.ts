@@ -44,3 +44,11 @@ export function keyEquals(table: BackfillTable, source: (i: number) => string): 
     .map((column, i) => `${ref(table, column)} = (${source(i)})::${column.castType}`)
     .join(' AND ');
 }
+
+/** From the first of the keys to the last, which come in order. @throws Error when there is none. */
+export function spanOf(keys: readonly Key[]): KeyRange {
+  const [from] = keys;
+  const upTo = keys.at(-1);
+  if (!from || !upTo) throw new Error('a range needs at least one key');
+  return { from, upTo };
+}

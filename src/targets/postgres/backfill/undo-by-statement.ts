@@ -1,6 +1,7 @@
 import type { Session } from '../../target.ts';
 import { bindNamedParameters } from '../named-parameters.ts';
 import { lex } from '../sql-lexer.ts';
+import { lookUpByKey, planFreely } from './plan-choice.ts';
 import type { BackfillTable, Key } from './table.ts';
 
 /**
@@ -14,7 +15,9 @@ export async function undoByStatement(
   keys: readonly Key[],
 ): Promise<void> {
   const { text, values } = undoStatement(table, statement, keys);
+  await planFreely(session);
   await session.query(text, values);
+  await lookUpByKey(session);
 }
 
 /** The statement with its parameter typed. */

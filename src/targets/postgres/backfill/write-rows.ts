@@ -1,7 +1,7 @@
 import type { Session } from '../../target.ts';
 import { quoteIdentifier } from '../catalog.ts';
 import { type Journal, journalling, postImage, preImage } from './journal.ts';
-import { keyEquals, keysByColumn } from './key-range.ts';
+import { inRange, keyEquals, keysByColumn, spanOf } from './key-range.ts';
 import { Params } from './sql.ts';
 import { asTextArray, type BackfillColumn, type BackfillTable, type Key, ref } from './table.ts';
 
@@ -17,7 +17,10 @@ export type WriteRows = {
   journal: Journal | undefined;
 };
 
-/** Writes the rows, which the transaction has locked; returns how many were really written. */
+/**
+ * Writes the rows, which the transaction has locked and which come in the order of their keys; returns how many were really
+ * written. The span of the keys is given as well, so that no join can scan the whole table.
+ */
 export async function writeRows(
   session: Session,
   table: BackfillTable,
@@ -25,6 +28,7 @@ export async function writeRows(
 ): Promise<number> {
   const params = new Params();
   const keys = rows.map((row) => row.key);
+  const span = inRange(table, spanOf(keys), params);
   const arrays = [
     ...keysByColumn(table, keys),
     ...columns.map((_, i) => rows.map((row) => row.values[i] ?? null)),
@@ -41,10 +45,11 @@ export async function writeRows(
               ${preImage(table, written, journal)} AS cutover_before
          FROM unnest(${arrays.join(', ')}) AS cutover_given(${names.join(', ')})
          JOIN ${table.qualifiedName} ON ${keyEquals(table, (i) => `cutover_k${i}`)}
+        WHERE ${span}
      ), cutover_changed AS (
        UPDATE ${table.qualifiedName} SET ${assignments.join(', ')}
          FROM cutover_new
-        WHERE ${sameKey}
+        WHERE ${sameKey} AND ${span}
        RETURNING ${asTextArray(table, table.key)} AS key, cutover_before AS before,
                  ${postImage(table, written, journal)} AS after
      )${journalling(journal, params)}

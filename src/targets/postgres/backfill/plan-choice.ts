@@ -1,0 +1,14 @@
+import type { Session } from '../../target.ts';
+
+/**
+ * Has joins look rows up by key until the end of the transaction. Undo joins a batch's keys, whose number the planner does
+ * not know, with tables that may never have been analysed; left to itself it may scan all of them for each batch.
+ */
+export async function lookUpByKey(session: Session): Promise<void> {
+  await session.query('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off');
+}
+
+/** Leaves the choice to the planner again, for statements of the plan. */
+export async function planFreely(session: Session): Promise<void> {
+  await session.query('SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT');
+}
