@@ -37,7 +37,11 @@ describe('preflight', () => {
     const before = await bench.checksums();
     expect(await check('t', { where: 'new IS NULL -- not yet' })).toEqual([]);
     expect(
-      await check('public.t', { ...bySql({ added: 'to_jsonb(old)' }), columns: { added: 'jsonb' }, key: ['id'] }),
+      await check('public.t', {
+        ...bySql({ added: 'to_jsonb(old)' }),
+        columns: { added: 'jsonb' },
+        key: ['id'],
+      }),
     ).toEqual([]);
     expect(
       await check('t', {
