@@ -6,6 +6,7 @@ import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
 import { reportProgress } from '../db/runs.ts';
 import type { Progress } from '../db/schema.ts';
 import { NO_ROWS, type RowCounts } from '../domain/counts.ts';
+import { plural } from '../domain/plural.ts';
 import { listExceptions, readCheckpoint, runSlice } from '../engine/backfill.ts';
 import { undoSlice } from '../engine/undo.ts';
 import type { Target } from '../targets/target.ts';
@@ -55,7 +56,7 @@ export function backfillActivities(dependencies: Dependencies) {
         await copyExceptions(db, target, input);
         const { restored, kept, done } = result;
         const counts = { ...NO_ROWS, processed: restored + kept, migrated: restored, skipped: kept };
-        const outcome = done ? `${restored} rows restored, ${kept} kept` : undefined;
+        const outcome = done ? `${plural(restored, 'row')} restored, ${kept} kept` : undefined;
         await updateLogEntry(db, logKey(input, 'undo'), { counts, ...(outcome ? { outcome } : {}) });
         return { done, restored, kept };
       }),

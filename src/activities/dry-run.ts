@@ -2,6 +2,7 @@ import type { DryRunPhaseInput, DryRunPhaseReport } from '../contracts/activitie
 import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
 import { formatMs } from '../domain/duration.ts';
 import type { BackfillPhase, BackupPhase, Phase, ValidatePhase } from '../domain/plan.ts';
+import { plural } from '../domain/plural.ts';
 import { dryRunBackfill } from '../engine/dry-run.ts';
 import { describeTable } from '../targets/postgres/catalog.ts';
 import { classifySqlError } from '../targets/postgres/errors.ts';
@@ -38,18 +39,18 @@ function dryRunOf(
       return validate(dependencies, input, phase, signal);
     case 'schema':
       return {
-        summary: `would apply ${phase.up.length} statements`,
+        summary: `would apply ${plural(phase.up.length, 'statement')}`,
         details: { up: phase.up, down: phase.down },
       };
     case 'cleanup':
       return {
-        summary: `would apply ${phase.statements.length} statements`,
+        summary: `would apply ${plural(phase.statements.length, 'statement')}`,
         details: { statements: phase.statements },
       };
     case 'approval': {
       const { count, roles, people, deadline } = phase;
       return {
-        summary: `would wait for ${count} approval(s) within ${deadline}`,
+        summary: `would wait for ${plural(count, 'approval')} within ${deadline}`,
         details: { count, roles, people, deadline },
       };
     }

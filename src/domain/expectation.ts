@@ -1,5 +1,6 @@
 import { compare } from './compare.ts';
 import type { Expectation } from './plan.ts';
+import { plural } from './plural.ts';
 
 /** Does what a validation query returned meet what the plan expects? `found` tells both in words. */
 export function meetsExpectation(
@@ -51,5 +52,5 @@ function sameValue(found: unknown, wanted: unknown): boolean {
 }
 
 function rowsInWords(count: number): string {
-  return count === 0 ? 'no rows' : `${count} row${count === 1 ? '' : 's'}`;
+  return count === 0 ? 'no rows' : plural(count, 'row');
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Plan } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
+import { plural } from '../domain/plural.ts';
 import { lintPlan } from './lint.ts';
 import { planSchema } from './schema.ts';
 
@@ -9,9 +10,7 @@ export class PlanRefused extends Error {
   readonly problems: PlanProblem[];
 
   constructor(problems: PlanProblem[]) {
-    super(
-      `the plan has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.map(line).join('\n')}`,
-    );
+    super(`the plan has ${plural(problems.length, 'problem')}:\n${problems.map(line).join('\n')}`);
     this.name = 'PlanRefused';
     this.problems = problems;
   }

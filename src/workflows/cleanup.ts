@@ -2,6 +2,7 @@ import { sleep } from '@temporalio/workflow';
 import type { PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import { durationMs, formatMs, scaledMs } from '../domain/duration.ts';
 import type { CleanupPhase } from '../domain/plan.ts';
+import { plural } from '../domain/plural.ts';
 import { long, quick } from './activities.ts';
 import { phaseRef } from './phase.ts';
 
@@ -33,12 +34,15 @@ export async function cleanupGuard(input: PhaseInput<CleanupPhase>): Promise<Pha
 /** Runs the statements that remove what the migration has made superfluous. */
 export async function cleanupPhase(input: PhaseInput<CleanupPhase>): Promise<PhaseOutcome> {
   const { phase, target } = input;
-  const { applied } = await long(target, `Apply ${phase.statements.length} cleanup statements`).changeSchema({
+  const { applied } = await long(
+    target,
+    `Apply ${plural(phase.statements.length, 'cleanup statement')}`,
+  ).changeSchema({
     ...phaseRef(input),
     direction: 'up',
     statements: phase.statements,
     lockTimeoutMs: durationMs(phase.lockTimeout),
     lockAttempts: phase.lockAttempts,
   });
-  return { kind: 'done', summary: `${applied} statements applied` };
+  return { kind: 'done', summary: `${plural(applied, 'statement')} applied` };
 }

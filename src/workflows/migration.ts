@@ -13,6 +13,7 @@ import { FAILURE } from '../contracts/errors.ts';
 import { phaseWorkflowId, undoWorkflowId } from '../contracts/names.ts';
 import type { MigrationInput, PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import type { Phase, PhaseKind } from '../domain/plan.ts';
+import { plural } from '../domain/plural.ts';
 import { refusal } from '../domain/run-state.ts';
 import { preflight, quick } from './activities.ts';
 import { childOptions } from './child.ts';
@@ -87,7 +88,7 @@ async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 
   if (!run.begun.includes(phase)) run.begun.push(phase);
   run.recordPhase(phase, 'running');
   if (phase.kind === 'approval')
-    run.apply('need_approval', `"${phase.name}" waits for ${phase.count} approval(s)`);
+    run.apply('need_approval', `"${phase.name}" waits for ${plural(phase.count, 'approval')}`);
 
   const work = new CancellationScope();
   run.work = work;

@@ -2,6 +2,7 @@ import { continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { PhaseInput } from '../contracts/runs.ts';
 import { durationMs } from '../domain/duration.ts';
 import type { BackfillPhase, BackupPhase, RolloutPhase, SchemaPhase } from '../domain/plan.ts';
+import { plural } from '../domain/plural.ts';
 import { long, quick } from './activities.ts';
 import { phaseRef } from './phase.ts';
 
@@ -42,7 +43,7 @@ async function restoreRows(input: PhaseInput<BackfillPhase>): Promise<string> {
     const slice = await long(input.target, `Restore rows of ${phase.table}`).undoBackfillSlice(work);
     if (slice.done) {
       const kept = slice.kept > 0 ? `, ${slice.kept} kept because they were changed since` : '';
-      return `${slice.restored} rows restored${kept}`;
+      return `${plural(slice.restored, 'row')} restored${kept}`;
     }
     if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof undoPhase>(input);
   }
@@ -68,5 +69,5 @@ async function revertSchema(input: PhaseInput<SchemaPhase>): Promise<string> {
     lockTimeoutMs: durationMs(phase.lockTimeout),
     lockAttempts: phase.lockAttempts,
   });
-  return applied > 0 ? `${applied} down statements applied` : 'the schema had not been changed';
+  return applied > 0 ? `${plural(applied, 'down statement')} applied` : 'the schema had not been changed';
 }

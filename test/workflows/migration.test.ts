@@ -54,7 +54,7 @@ describe('a run that goes well', () => {
       verify: '2 queries passed, 1 informational',
       'go-live': 'approved by anna',
       'roll-out': 'full_name at 10 % → 50 % → 100 %',
-      contract: '1 statements applied',
+      contract: '1 statement applied',
     });
     expect(summaries.backup).toMatch(/people_backup_\d{8}"?: 1000 rows$/);
     expect(await flagState()).toEqual({ enabled: true, percentage: 100 });
