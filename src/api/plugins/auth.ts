@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The least role that may call the route; `open` routes ask for no token. */
     access?: Role | 'open';
+    /** Says who may call the route when its handler decides that, beyond the least role. */
+    accessNote?: string;
   }
   interface FastifyRequest {
     /** Who calls. Only on routes that are not open. */

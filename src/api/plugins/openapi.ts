@@ -32,12 +32,16 @@ export function documentAccess(app: FastifyInstance): void {
     route.schema = {
       ...schema,
       security: access === 'open' ? [] : [{ token: [] }],
-      description: [schema.description, access === 'open' ? 'Needs no token.' : `Role: ${access} or above.`]
+      description: [schema.description, route.config?.accessNote ?? accessText(access)]
         .filter(Boolean)
         .join(' '),
       response: { ...response, default: PROBLEM },
     } satisfies RouteOptions['schema'];
   });
+}
+
+function accessText(access: string | undefined): string {
+  return access === 'open' ? 'Needs no token.' : `Role: ${access} or above.`;
 }
 
 const PROBLEM = {

@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify';
 const GRACE_MS = 20_000;
 
 /**
- * Makes closing prompt. The server lets running requests finish and closes connections that are idle after one, but would
- * wait for those on which no request ever came; browsers and HTTP clients open such ahead of need.
+ * Makes closing prompt. By itself the server lets running requests finish, but would then wait for their connections to be
+ * given up by the client, and for those on which no request ever came; browsers and HTTP clients open such ahead of need.
  */
 export function closePromptly(app: FastifyInstance): void {
   const unused = new Set<Socket>();
@@ -19,7 +19,12 @@ export function closePromptly(app: FastifyInstance): void {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
   });
-  app.server.on('request', (request) => unused.delete(request.socket));
+  app.server.on('request', ({ socket }, response) => {
+    unused.delete(socket);
+    response.once('close', () => {
+      if (closing) socket.end();
+    });
+  });
   app.addHook('preClose', async () => {
     closing = true;
     for (const socket of unused) socket.destroy();

@@ -5,13 +5,14 @@ import type { CommandInput } from '../../contracts/commands.ts';
 import { FAILURE } from '../../contracts/errors.ts';
 import { audit } from '../../db/audit.ts';
 import { findRun, type Run } from '../../db/runs.ts';
-import type { Actor } from '../../domain/approval.ts';
+import { type Actor, isAmongApprovers } from '../../domain/approval.ts';
+import { roleAtLeast } from '../../domain/role.ts';
 import { isFinal, type RunCommand, refusal } from '../../domain/run-state.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiProblem, unknownRun } from '../errors/problem.ts';
 import { isTemporalFault } from '../errors/recognize.ts';
 import { assertTemporalAnswers, callTemporal } from '../temporal.ts';
-import { requireRun } from './run-detail.ts';
+import { planOf, requireRun } from './run-detail.ts';
 
 /** Longest wait for a worker to say whether the run takes the command. */
 const CONFIRM_MS = 10_000;
@@ -34,6 +35,7 @@ export async function commandRun(deps: ApiDependencies, actor: Actor, request: C
     audit(deps.db, actor, { action: command, subject: runId, accepted, details: { reason, why } });
   try {
     const run = await findRun(deps.db, runId);
+    if (command === 'approve' || command === 'reject') await assertMayDecide(deps, run, actor);
     if (!run) throw unknownRun(runId);
     if (isFinal(run.status)) throw refused(run, command, actor);
     await assertTemporalAnswers(deps.temporal, 'the command was not given');
@@ -44,6 +46,19 @@ export async function commandRun(deps: ApiDependencies, actor: Actor, request: C
   }
   await record(true);
   return requireRun(deps, runId);
+}
+
+/** Approvers may decide approvals, and whom the plan names; the workflow checks the plan's other conditions. */
+async function assertMayDecide(deps: ApiDependencies, run: Run | undefined, actor: Actor): Promise<void> {
+  if (roleAtLeast(actor.role, 'approver')) return;
+  const plan = run && (await planOf(deps, run));
+  const phase = plan?.document.phases.find(({ name }) => name === run?.phase);
+  if (phase?.kind === 'approval' && isAmongApprovers(phase, actor)) return;
+  throw new ApiProblem(
+    'forbidden',
+    `${actor.name} has role ${actor.role}; this needs approver, or to be named by the plan's approval phase.`,
+    { role: actor.role, required: 'approver' },
+  );
 }
 
 async function update(

@@ -1,4 +1,6 @@
 import { listRuns } from '../../../db/runs.ts';
+import type { Role } from '../../../domain/role.ts';
+import { RUN_COMMANDS, type RunCommand } from '../../../domain/run-state.ts';
 import { presentRun } from '../../present/run.ts';
 import { commandRun } from '../../runs/command-run.ts';
 import { describeRun, requireRun } from '../../runs/run-detail.ts';
@@ -18,15 +20,23 @@ import { reportRoutes } from './report.ts';
 
 const tags = ['runs'];
 
-/** Commands by the least role that may give them, with what they do. */
-const COMMANDS = {
+type Access = { access: Role; accessNote?: string };
+
+/** Who decides an approval is the plan's business: people by name whatever their role, or other roles than these. */
+const decision = {
+  access: 'viewer',
+  accessNote: "Role: approver or above, or whom the plan's approval phase names.",
+} satisfies Access;
+
+/** Commands by who may give them, with what they do. */
+const COMMANDS: Record<RunCommand, Access & { summary: string }> = {
   pause: { access: 'operator', summary: 'Stop at the next batch border, and stop the clocks of holds' },
   resume: { access: 'operator', summary: 'Go on where the run stopped; a failed phase is tried again' },
   advance: { access: 'operator', summary: 'End the present hold of a rollout stage or soak early' },
   rollback: { access: 'operator', summary: 'Undo what was done, in reverse order' },
-  approve: { access: 'approver', summary: 'Approve the phase that the run waits in' },
-  reject: { access: 'approver', summary: 'Refuse the approval; the run is rolled back' },
-} as const;
+  approve: { ...decision, summary: 'Approve the phase that the run waits in' },
+  reject: { ...decision, summary: 'Refuse the approval; the run is rolled back' },
+};
 
 export const runRoutes: Routes = (deps) => async (app) => {
   app.post(
@@ -82,12 +92,12 @@ export const runRoutes: Routes = (deps) => async (app) => {
     async (request) => describeRun(deps, await requireRun(deps, request.params.id)),
   );
 
-  for (const command of Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]) {
-    const { access, summary } = COMMANDS[command];
+  for (const command of RUN_COMMANDS) {
+    const { summary, ...config } = COMMANDS[command];
     app.post(
       `/api/runs/:id/${command}`,
       {
-        config: { access },
+        config,
         schema: {
           tags,
           summary,
