@@ -34,6 +34,8 @@ export type SystemOptions = {
   transforms?: string[];
   /** Servers other than those of the test run, for tests that stop them. */
   servers?: { postgresUrl: string; temporalAddress: string };
+  /** Where the worker looks for the target, if not where it is. */
+  workerTargetUrl?: string;
   /** Whether a worker of this process serves the runs; by default it does. */
   worker?: boolean;
 };
@@ -43,6 +45,7 @@ export async function startSystem({
   setup,
   transforms = [],
   servers,
+  workerTargetUrl,
   worker: withWorker = true,
 }: SystemOptions) {
   const [control, app, temporal] = await Promise.all([
@@ -62,7 +65,7 @@ export async function startSystem({
   const config = {
     databaseUrl: control.url,
     temporal,
-    targets: { app: { url: app.url, poolSize: 5 } },
+    targets: { app: { url: workerTargetUrl ?? app.url, poolSize: 5 } },
     transforms,
     logLevel: 'error' as const,
   };

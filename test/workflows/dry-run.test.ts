@@ -1,0 +1,123 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CONTROL_QUEUE } from '../../src/contracts/names.ts';
+import type { DryRunInput } from '../../src/contracts/runs.ts';
+import { DRY_RUN_WORKFLOW } from '../../src/contracts/workflow-types.ts';
+import { findDryRun, openDryRun } from '../../src/db/dry-runs.ts';
+import { listLog } from '../../src/db/migration-log.ts';
+import { parsePlan } from '../../src/plan/parse.ts';
+import type { PlanInput } from '../../src/plan/schema.ts';
+import type { dryRun } from '../../src/workflows/dry-run.ts';
+import {
+  approval,
+  backfill,
+  backup,
+  cleanup,
+  PEOPLE,
+  plan,
+  rollout,
+  schema,
+  soak,
+  validate,
+} from '../fixtures/people.ts';
+import { fingerprint } from '../support/fingerprint.ts';
+import { OPERATOR, type System, startSystem } from '../support/system.ts';
+import { uniqueName } from '../support/unique-name.ts';
+
+let system: System;
+beforeEach(async () => {
+  system = await startSystem({ setup: PEOPLE });
+});
+afterEach(() => system.close());
+
+async function tryOut(input: PlanInput, options: Partial<DryRunInput> = {}) {
+  const id = uniqueName('dry-run');
+  await openDryRun(system.db, {
+    id,
+    planName: input.name,
+    planVersion: 1,
+    target: 'app',
+    performedBy: OPERATOR.name,
+  });
+  const report = await system.client.workflow.execute<typeof dryRun>(DRY_RUN_WORKFLOW, {
+    workflowId: id,
+    taskQueue: CONTROL_QUEUE,
+    args: [{ id, plan: parsePlan(input), performedBy: OPERATOR, ...options }],
+  });
+  return { id, report };
+}
+
+describe('a dry run', () => {
+  it('tells what every phase would do and leaves the target byte for byte as it was', async () => {
+    await system.target.query('UPDATE people SET last = NULL WHERE id IN (3, 4)');
+    await system.target.query(`ALTER TABLE people ADD CONSTRAINT short CHECK (length(first) < 100)`);
+    const before = await fingerprint(system.target);
+    const whole = plan('whole', schema, backup, backfill, validate, approval, rollout, soak, cleanup);
+    const { id, report } = await tryOut(whole);
+
+    expect(await fingerprint(system.target)).toEqual(before);
+    expect(report.problems).toEqual([]);
+    expect(
+      report.phases.map(({ name, summary }) => `${name}: ${summary.replace(/; looked at.*/, '')}`),
+    ).toEqual([
+      'expand: would apply 2 statements',
+      'backup: would copy 1000 rows of people',
+      'fill: would migrate 1000 of 1000 rows (0 skipped, 0 ambiguous, 0 failing)',
+      'verify: 3 queries, 1 of which need what the run adds',
+      'go-live: would wait for 1 approval within 48h',
+      'roll-out: would roll full_name out: 10 % for 1d, 50 % for 1d, 100 % for 1d',
+      'soak: would watch full_name at 100 % for 2d',
+      'contract: would apply 1 statement',
+    ]);
+    expect((await findDryRun(system.db, id))?.report).toEqual(report);
+    expect(await listLog(system.db, { runId: id, limit: 10 })).toMatchObject([
+      { action: 'dry-run', processed: 1000, succeeded: 1000, performedBy: 'olga', outcome: 'completed' },
+    ]);
+  });
+
+  it('shows rows before and after, and lists the rows that would fail with the reason', async () => {
+    await system.target.query(`UPDATE people SET first = 'not a number' WHERE id = 5`);
+    const numbers = {
+      ...backfill,
+      columns: { full_name: 'text' },
+      transform: { kind: 'sql' as const, set: { full_name: "replace(first, 'First', '')::int::text" } },
+    };
+    const { report } = await tryOut(plan('samples', schema, numbers), { limit: 10, batchSize: 4 });
+    const details = report.phases[1]?.details;
+    expect(details).toMatchObject({
+      counts: { processed: 10, migrated: 9, failed: 1 },
+      failed: [{ key: ['5'], reason: expect.stringContaining('invalid input syntax for type integer') }],
+      nextOffset: 10,
+    });
+    expect(details?.samples).toContainEqual({
+      key: ['1'],
+      before: expect.objectContaining({ full_name: null }),
+      after: { full_name: '1' },
+    });
+  });
+
+  it('reports problems instead of trying', async () => {
+    const { report } = await tryOut(plan('problems', { ...backup, tables: [{ table: 'nowhere' }] }));
+    expect(report).toMatchObject({
+      problems: [{ path: 'phases[0].tables[0].table', problem: 'the target has no table "nowhere"' }],
+      phases: [],
+    });
+  });
+});
+
+describe('a target that cannot be reached', () => {
+  it('ends the run in preflight, within seconds, and says where it looked', async () => {
+    const unreachable = await startSystem({
+      setup: PEOPLE,
+      workerTargetUrl: 'postgresql://u:secret@127.0.0.1:1/none',
+    });
+    try {
+      const run = await unreachable.start(plan('unreachable', schema, backfill));
+      const { reason } = await run.reaches('failed');
+      expect(reason).toContain('ECONNREFUSED');
+      expect(reason).toContain('127.0.0.1:1');
+      expect(reason).not.toContain('secret');
+    } finally {
+      await unreachable.close();
+    }
+  });
+});
