@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { audit, listAudit } from '../../src/db/audit.ts';
-import { discardDryRun, findDryRun, finishDryRun, openDryRun } from '../../src/db/dry-runs.ts';
+import {
+  discardDryRun,
+  findDryRun,
+  finishDryRun,
+  openDryRun,
+  storeDryRunPhase,
+} from '../../src/db/dry-runs.ts';
 import {
   allExceptions,
   listExceptions,
@@ -124,16 +130,37 @@ test('the audit trail is listed newest first, of one subject or all', async () =
   expect(await listAudit(control.db, { limit: 1 })).toHaveLength(1);
 });
 
-test('a dry run keeps its report; only one without can be taken back', async () => {
+test("a dry run's report is put together from its phases, in the plan's order", async () => {
   const id = uniqueName('dry-run');
-  const dryRun = { id, planName: 'p', planVersion: 1, target: 'shop', performedBy: 'ana' };
-  await openDryRun(control.db, dryRun);
-  await openDryRun(control.db, dryRun);
-  await finishDryRun(control.db, id, { phases: [] });
-  await discardDryRun(control.db, id);
-  expect(await findDryRun(control.db, id)).toMatchObject({ report: { phases: [] } });
-  const open = uniqueName('dry-run');
-  await openDryRun(control.db, { ...dryRun, id: open });
-  await discardDryRun(control.db, open);
-  expect(await findDryRun(control.db, open)).toBeUndefined();
+  await openDryRun(control.db, dryRun(id));
+  await storeDryRunPhase(control.db, id, { name: 'fill', summary: 'first try' });
+  await storeDryRunPhase(control.db, id, { name: 'fill', summary: 'would migrate 3 rows' });
+  await storeDryRunPhase(control.db, id, { name: 'widen', summary: 'would apply 1 statement' });
+  expect(await findDryRun(control.db, id)).toMatchObject({ report: null, finishedAt: null });
+  await finishDryRun(control.db, id, { problems: [] }, ['widen', 'fill']);
+  const found = await findDryRun(control.db, id);
+  expect(found?.finishedAt).toBeInstanceOf(Date);
+  expect(found?.report).toEqual({
+    problems: [],
+    phases: [
+      { name: 'widen', summary: 'would apply 1 statement' },
+      { name: 'fill', summary: 'would migrate 3 rows' },
+    ],
+  });
 });
+
+test('only a dry run without a report can be taken back', async () => {
+  const [open, finished] = [uniqueName('dry-run'), uniqueName('dry-run')];
+  await openDryRun(control.db, dryRun(open));
+  await openDryRun(control.db, dryRun(finished));
+  await openDryRun(control.db, dryRun(finished));
+  await finishDryRun(control.db, finished, {}, []);
+  await discardDryRun(control.db, open);
+  await discardDryRun(control.db, finished);
+  expect(await findDryRun(control.db, open)).toBeUndefined();
+  expect(await findDryRun(control.db, finished)).toMatchObject({ report: { phases: [] } });
+});
+
+function dryRun(id: string) {
+  return { id, planName: 'p', planVersion: 1, target: 'shop', performedBy: 'ana' };
+}
