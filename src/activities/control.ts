@@ -12,6 +12,6 @@ export function controlActivities(db: ControlDb): ControlActivities {
     recordNote: async (record) => {
       await recordEvent(db, record);
     },
-    finishDryRun: ({ id, report }) => finishDryRun(db, id, report),
+    finishDryRun: ({ id, phases, ...head }) => finishDryRun(db, id, head, phases),
   };
 }

@@ -1,4 +1,5 @@
 import type { DryRunPhaseInput, DryRunPhaseReport } from '../contracts/activities.ts';
+import { storeDryRunPhase } from '../db/dry-runs.ts';
 import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
 import { formatMs } from '../domain/duration.ts';
 import type { BackfillPhase, BackupPhase, Phase, ValidatePhase } from '../domain/plan.ts';
@@ -13,11 +14,16 @@ import { runQuery } from './validate.ts';
 
 export function dryRunActivities(dependencies: Dependencies) {
   return {
-    dryRunPhase: (input: DryRunPhaseInput): Promise<DryRunPhaseReport> =>
+    dryRunPhase: (input: DryRunPhaseInput): Promise<{ summary: string }> =>
       whileHeartbeating(async (signal) => {
         const { phase } = input;
         const report = await dryRunOf(dependencies, input, phase, signal);
-        return { name: phase.name, kind: phase.kind, ...report };
+        await storeDryRunPhase(dependencies.db, input.dryRunId, {
+          name: phase.name,
+          kind: phase.kind,
+          ...report,
+        });
+        return { summary: report.summary };
       }),
   };
 }
@@ -111,7 +117,7 @@ async function backup(
       {},
       { signal },
     );
-    tables.push({ table, rows: Number(rows[0]?.['n']) });
+    tables.push({ table, rows: Number(rows[0]?.n) });
   }
   return {
     summary: tables.map(({ table, rows }) => `would copy ${rows} rows of ${table}`).join(', '),

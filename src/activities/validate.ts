@@ -15,7 +15,7 @@ const QUERY_TIMEOUT_MS = 30 * 60_000;
 
 export function validateActivities(dependencies: Dependencies) {
   return {
-    validate: (input: ValidationInput): Promise<QueryResult[]> =>
+    validate: (input: ValidationInput): Promise<{ passed: number; informational: number }> =>
       whileHeartbeating(async (signal) => {
         const target = targetNamed(dependencies, input.target);
         const results: QueryResult[] = [];
@@ -28,7 +28,8 @@ export function validateActivities(dependencies: Dependencies) {
           message: `${results.length - failed.length} of ${results.length} validation queries passed`,
           data: { queries: results },
         });
-        if (failed.length === 0) return results;
+        const informational = results.filter((result) => result.informational).length;
+        if (failed.length === 0) return { passed: results.length - informational, informational };
         throw ApplicationFailure.create({
           type: FAILURE.validationFailed,
           message: failed.map(({ name, found }) => `query "${name}": ${found}`).join('; '),
@@ -53,7 +54,6 @@ export async function runQuery(
   );
   const { passed, found } = meetsExpectation(query.expect, rows);
   const informational = query.expect.kind === 'informational';
-  // The sample passes through Temporal's history, so it has to be plain and small.
   const sample = informational || !passed ? JSON.parse(JSON.stringify(rows.slice(0, SAMPLE_ROWS))) : [];
   return { name: query.name, passed, informational, found, sample };
 }

@@ -65,7 +65,7 @@ export type QueryResult = {
   informational: boolean;
   /** What came back, in words, and what was expected. */
   found: string;
-  /** First rows, for an informational query or a failed one. */
+  /** Kept in the control database only: first rows, for an informational query or a failed one. */
   sample: Record<string, unknown>[];
 };
 
@@ -92,6 +92,7 @@ export type DryRunPhaseInput = {
   offset?: number | undefined;
   limit?: number | undefined;
 };
+/** Kept in the control database, never in a payload: it shows rows. */
 export type DryRunPhaseReport = {
   name: string;
   kind: string;
@@ -99,12 +100,22 @@ export type DryRunPhaseReport = {
   details: Record<string, unknown>;
 };
 
+export type DryRunEnd = {
+  id: string;
+  plan: string;
+  target: string;
+  problems: PlanProblem[];
+  /** Names of the phases that were looked at, in order. */
+  phases: string[];
+};
+
 /** Activities of the control queue, as workflows call them. */
 export type ControlActivities = {
   recordStatus(record: StatusRecord): Promise<void>;
   recordPhase(record: PhaseRecord): Promise<void>;
   recordNote(record: NoteRecord): Promise<void>;
-  finishDryRun(input: { id: string; report: Record<string, unknown> }): Promise<void>;
+  /** Puts the report together from what the phases' activities stored. */
+  finishDryRun(input: DryRunEnd): Promise<void>;
 };
 
 /** Activities of a target's queue, as workflows call them. */
@@ -126,14 +137,14 @@ export type TargetActivities = {
   /** Restores rows for some minutes; resumes where an earlier attempt stopped. */
   undoBackfillSlice(input: BackfillInput): Promise<UndoSliceResult>;
   /** Runs every query and records what each found; fails with ValidationFailed when one does not meet its expectation. */
-  validate(input: ValidationInput): Promise<QueryResult[]>;
+  validate(input: ValidationInput): Promise<{ passed: number; informational: number }>;
   /** Sets a flag. Closing a flag that is not there succeeds: nobody can see it. */
   setFlag(input: FlagInput): Promise<void>;
   readFlag(input: PhaseRef & { flag: FlagReference }): Promise<{ enabled: boolean; percentage: number }>;
   /** Measures the gates at once, judges and records each; returns what they remember now, by name. */
   sampleGates(input: SampleInput): Promise<Record<string, GateHistory>>;
   /** What the phase would do, found out in READ ONLY transactions. */
-  dryRunPhase(input: DryRunPhaseInput): Promise<DryRunPhaseReport>;
+  dryRunPhase(input: DryRunPhaseInput): Promise<{ summary: string }>;
   /** Removes the run's rows from Cutover's own schema of the target, and the schema with the last of them. */
   forgetRun(input: { runId: string; target: string }): Promise<void>;
 };

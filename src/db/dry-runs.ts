@@ -8,12 +8,32 @@ export async function openDryRun(db: ControlDb, dryRun: typeof dryRuns.$inferIns
   await db.query.insert(dryRuns).values(dryRun).onConflictDoNothing();
 }
 
+/** Keeps what was found about one phase until the dry run is finished. */
+export async function storeDryRunPhase(
+  db: ControlDb,
+  id: string,
+  report: { name: string } & Record<string, unknown>,
+): Promise<void> {
+  const entry = JSON.stringify({ [report.name]: report });
+  await db.query
+    .update(dryRuns)
+    .set({ phases: sql`${dryRuns.phases} || ${entry}::jsonb` })
+    .where(eq(dryRuns.id, id));
+}
+
+/** Puts the report together: the head, and the stored phases in this order. */
 export async function finishDryRun(
   db: ControlDb,
   id: string,
-  report: Record<string, unknown>,
+  head: Record<string, unknown>,
+  phaseNames: readonly string[],
 ): Promise<void> {
-  await db.query.update(dryRuns).set({ report, finishedAt: sql`now()` }).where(eq(dryRuns.id, id));
+  const dryRun = await findDryRun(db, id);
+  const phases = phaseNames.flatMap((name) => dryRun?.phases[name] ?? []);
+  await db.query
+    .update(dryRuns)
+    .set({ report: { ...head, phases }, finishedAt: sql`now()` })
+    .where(eq(dryRuns.id, id));
 }
 
 export async function findDryRun(db: ControlDb, id: string): Promise<DryRun | undefined> {

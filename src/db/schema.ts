@@ -216,5 +216,8 @@ export const dryRuns = control.table('dry_runs', {
   performedBy: text('performed_by').notNull(),
   createdAt: at('created_at').notNull().defaultNow(),
   finishedAt: at('finished_at'),
+  /** Reports of the phases looked at so far, by phase. */
+  phases: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+  /** The whole report; null until it is finished. */
   report: jsonb().$type<Record<string, unknown>>(),
 });

@@ -11,7 +11,7 @@ export async function importModule(path: string): Promise<Record<string, unknown
     string,
     unknown
   >;
-  const inner = module['default'];
+  const inner = module.default;
   const isCommonJs = typeof inner === 'object' && inner !== null && '__esModule' in inner;
   return isCommonJs ? (inner as Record<string, unknown>) : module;
 }

@@ -38,7 +38,7 @@ async function importPlan(path: string, file: string): Promise<unknown> {
   const module = await importModule(path).catch((error: Error) => {
     throw refuse(file, `cannot be imported: ${error.message}`, 'run it with tsx to see the whole error');
   });
-  const plan = module['default'];
+  const plan = module.default;
   if (plan !== undefined) return plan;
   throw refuse(file, 'has no default export', 'write `export default definePlan({ … })`');
 }

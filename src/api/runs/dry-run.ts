@@ -6,7 +6,7 @@ import type { DryRunInput } from '../../contracts/runs.ts';
 import { searchAttribute } from '../../contracts/search-attributes.ts';
 import { DRY_RUN_WORKFLOW } from '../../contracts/workflow-types.ts';
 import { audit } from '../../db/audit.ts';
-import { discardDryRun, openDryRun } from '../../db/dry-runs.ts';
+import { discardDryRun, findDryRun, openDryRun } from '../../db/dry-runs.ts';
 import type { RegisteredPlan } from '../../db/plans.ts';
 import type { Actor } from '../../domain/approval.ts';
 import type { PlanProblem } from '../../domain/plan-problem.ts';
@@ -21,9 +21,8 @@ const START_MS = 10_000;
 
 export type DryRunWindow = Pick<DryRunInput, 'batchSize' | 'offset' | 'limit'>;
 
-/** The `dryRun` workflow's result, as far as the API looks into it. */
+/** A dry run's report, as far as the API looks into it. */
 export type DryRunResult = {
-  problems: PlanProblem[];
   phases: { name: string; kind: string; summary: string; details: Record<string, unknown> }[];
 };
 
@@ -82,18 +81,18 @@ export async function startDryRun(
  * @throws ApiProblem when it failed, or found problems that would stop the plan.
  */
 export async function awaitDryRun(
-  { temporal }: ApiDependencies,
+  { db, temporal }: ApiDependencies,
   id: string,
   waitMs: number,
 ): Promise<DryRunResult | undefined> {
   try {
-    const result: DryRunResult = await callTemporal(temporal, waitMs, () =>
+    const { problems }: { problems: PlanProblem[] } = await callTemporal(temporal, waitMs, () =>
       temporal.workflow.getHandle(id).result(),
     );
-    if (result.problems.length === 0) return result;
-    const count = result.problems.length === 1 ? 'a problem' : `${result.problems.length} problems`;
+    if (problems.length === 0) return (await findDryRun(db, id))?.report as DryRunResult | undefined;
+    const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
     throw new ApiProblem('dry-run-failed', `The plan cannot run on its target: preflight found ${count}.`, {
-      problems: result.problems,
+      problems,
     });
   } catch (error) {
     if (error instanceof WorkflowFailedError) throw dryRunFailed(error);

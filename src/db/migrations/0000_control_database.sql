@@ -19,6 +19,7 @@ CREATE TABLE "cutover_control"."dry_runs" (
 	"performed_by" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"finished_at" timestamp with time zone,
+	"phases" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"report" jsonb
 );
 --> statement-breakpoint
@@ -123,7 +124,7 @@ CREATE TABLE "cutover_control"."runs" (
 ALTER TABLE "cutover_control"."run_phases" ADD CONSTRAINT "run_phases_run_id_runs_id_fk" FOREIGN KEY ("run_id") REFERENCES "cutover_control"."runs"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_trail_subject" ON "cutover_control"."audit_trail" USING btree ("subject","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "migration_log_once" ON "cutover_control"."migration_log" USING btree ("run_id","phase","action");--> statement-breakpoint
-CREATE UNIQUE INDEX "plans_name_hash" ON "cutover_control"."plans" USING btree ("name","hash");--> statement-breakpoint
+CREATE INDEX "plans_name_hash" ON "cutover_control"."plans" USING btree ("name","hash");--> statement-breakpoint
 CREATE INDEX "run_events_run" ON "cutover_control"."run_events" USING btree ("run_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "run_events_key" ON "cutover_control"."run_events" USING btree ("run_id","key");--> statement-breakpoint
 CREATE UNIQUE INDEX "runs_one_active_per_plan_and_target" ON "cutover_control"."runs" USING btree ("plan_name","target") WHERE "cutover_control"."runs"."finished_at" IS NULL;--> statement-breakpoint
