@@ -1,5 +1,6 @@
 import { log } from '@temporalio/activity';
 import type { BackfillInput, BackfillSliceResult, UndoSliceResult } from '../contracts/activities.ts';
+import type { UndoRowsResult } from '../contracts/runs.ts';
 import type { ControlDb } from '../db/control-db.ts';
 import { storeExceptions } from '../db/exceptions.ts';
 import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
@@ -8,7 +9,7 @@ import type { Progress } from '../db/schema.ts';
 import { NO_ROWS, type RowCounts } from '../domain/counts.ts';
 import { plural } from '../domain/plural.ts';
 import { listExceptions, readCheckpoint, runSlice } from '../engine/backfill.ts';
-import { undoSlice } from '../engine/undo.ts';
+import { undoRows, undoSlice } from '../engine/undo.ts';
 import type { Target } from '../targets/target.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
 import { whileHeartbeating } from './heartbeat.ts';
@@ -59,6 +60,13 @@ export function backfillActivities(dependencies: Dependencies) {
         const outcome = done ? `${plural(restored, 'row')} restored, ${kept} kept` : undefined;
         await updateLogEntry(db, logKey(input, 'undo'), { counts, ...(outcome ? { outcome } : {}) });
         return { done, restored, kept };
+      }),
+    undoRows: (input: BackfillInput & { keys: string[][] }): Promise<UndoRowsResult> =>
+      whileHeartbeating(async (signal) => {
+        const target = targetNamed(dependencies, input.target);
+        const result = await undoRows(target, job(dependencies, input), input.keys, { signal });
+        await copyExceptions(db, target, input);
+        return result;
       }),
   };
 }

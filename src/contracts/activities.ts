@@ -12,6 +12,7 @@ import type {
 } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
 import type { RunStatus } from '../domain/run-state.ts';
+import type { UndoRowsResult } from './runs.ts';
 
 /** Which phase of which run an activity works for. */
 export type PhaseRef = { runId: string; planName: string; target: string; phase: string };
@@ -136,6 +137,8 @@ export type TargetActivities = {
   finishBackfill(input: BackfillInput): Promise<RowCounts>;
   /** Restores rows for some minutes; resumes where an earlier attempt stopped. */
   undoBackfillSlice(input: BackfillInput): Promise<UndoSliceResult>;
+  /** Restores single rows by their keys. */
+  undoRows(input: BackfillInput & { keys: string[][] }): Promise<UndoRowsResult>;
   /** Runs every query and records what each found; fails with ValidationFailed when one does not meet its expectation. */
   validate(input: ValidationInput): Promise<{ passed: number; informational: number }>;
   /** Sets a flag. Closing a flag that is not there succeeds: nobody can see it. */

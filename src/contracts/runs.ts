@@ -1,6 +1,6 @@
 import type { Actor } from '../domain/approval.ts';
 import type { RowCounts } from '../domain/counts.ts';
-import type { Phase, Plan } from '../domain/plan.ts';
+import type { BackfillPhase, Phase, Plan } from '../domain/plan.ts';
 import type { RunSituation } from '../domain/run-state.ts';
 
 /** Input of the `migration` workflow. The plan is the registered version that the run is pinned to. */
@@ -55,4 +55,24 @@ export type DryRunInput = {
   offset?: number | undefined;
   /** Rows to look at; all unless given. */
   limit?: number | undefined;
+};
+
+/** Input of the `undoRows` workflow, which restores single rows of a backfill by their keys. */
+export type UndoRowsInput = {
+  runId: string;
+  planName: string;
+  target: string;
+  phase: BackfillPhase;
+  /** A value per key column, as text. */
+  keys: string[][];
+  actor: Actor;
+};
+
+/** The keys by what became of them. */
+export type UndoRowsResult = {
+  restored: string[][];
+  /** Left alone, because they changed since they were migrated. */
+  kept: string[][];
+  /** Not migrated by this run, or undone already. */
+  unknown: string[][];
 };

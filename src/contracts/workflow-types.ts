@@ -1,3 +1,4 @@
 /** Names of the workflow types that are started from outside the worker. */
 export const MIGRATION_WORKFLOW = 'migration';
 export const DRY_RUN_WORKFLOW = 'dryRun';
+export const UNDO_ROWS_WORKFLOW = 'undoRows';

@@ -239,6 +239,8 @@ export type PhaseChange = {
   key: string;
 };
 
+/** The run is then in this phase, forward or backward. */
+const PHASE_BEGUN: PhaseState[] = ['running', 'undoing'];
 const PHASE_ENDED: PhaseState[] = ['completed', 'failed', 'undone', 'undo_failed'];
 
 /** Moves a phase and tells the run's watchers, in one transaction. A change of a known key does nothing. */
@@ -264,6 +266,12 @@ export async function changePhase(db: ControlDb, change: PhaseChange): Promise<v
         ...(PHASE_ENDED.includes(change.state) ? { finishedAt: sql`now()` } : {}),
       })
       .where(and(eq(runPhases.runId, change.runId), eq(runPhases.name, change.phase)));
+    if (PHASE_BEGUN.includes(change.state)) {
+      await tx
+        .update(runs)
+        .set({ phase: change.phase })
+        .where(and(eq(runs.id, change.runId), isNull(runs.finishedAt)));
+    }
   });
 }
 

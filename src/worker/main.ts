@@ -35,7 +35,6 @@ export async function startWorker(
   config: WorkerConfig,
   { logger, workflowBundle }: WorkerSetup,
 ): Promise<RunningWorker> {
-  installRuntime(logger);
   const transforms = await loadTransforms(config.transforms);
   const db = openControlDb(config.databaseUrl, (error) =>
     logger.warn({ err: error }, 'control database connection lost'),
@@ -55,6 +54,8 @@ export async function startWorker(
   };
   try {
     await migrateControlDb(db);
+    // The native runtime keeps the process alive until its last connection closes, so nothing may fail between the two.
+    installRuntime(logger);
     connection = await NativeConnection.connect({ address, tls, apiKey });
     await ensureSearchAttributes(connection, namespace);
     const shared = { connection, namespace, shutdownGraceTime: GRACE, shutdownForceTime: FORCE_AFTER };

@@ -10,4 +10,5 @@ export { rolloutStage } from './rollout-stage.ts';
 export { schemaPhase } from './schema.ts';
 export { soakPhase } from './soak.ts';
 export { undoPhase } from './undo.ts';
+export { undoRows } from './undo-rows.ts';
 export { validatePhase } from './validate.ts';

@@ -311,3 +311,33 @@ test('an endpoint that no plan serves is a 404, and input that it does not take 
   expect(status).toBe(400);
   expect(body.problems).toMatchObject([{ path: 'body.batchSize' }]);
 });
+
+test('rows are restored by key, and what cannot be restored is refused with the reason', async () => {
+  const plan = await register(schema, backfill, { ...rollout, stages: [{ percentage: 10, hold: '1d' }] });
+  const id = await start(plan, { timeScale: 1 });
+  await until(async () => (await show(id)).phase === 'roll-out', { what: 'the rollout' });
+  const undo = (payload: Record<string, unknown>, role: 'operator' | 'viewer' = 'operator') =>
+    api.call(role, 'POST', `/api/runs/${id}/undo-rows`, { payload });
+
+  expect((await show(id)).commands).toEqual(['pause', 'advance', 'rollback']);
+  expect((await undo({ keys: [1] }, 'viewer')).status).toBe(403);
+  expect(await undo({ keys: [1], phase: 'nowhere' })).toMatchObject({
+    status: 400,
+    body: { detail: 'The run has no backfill phase "nowhere"; its backfills are: fill.' },
+  });
+  expect(await undo({ keys: [['1', '2']] })).toMatchObject({ status: 422, body: { runId: id } });
+
+  expect(await undo({ keys: [3, '4', 99_999], reason: 'wrong names' })).toMatchObject({
+    status: 200,
+    body: { restored: [['3'], ['4']], kept: [], unknown: [['99999']] },
+  });
+  const { rows } = await system.target.query(
+    'SELECT id::int FROM people WHERE full_name IS NULL ORDER BY id',
+  );
+  expect(rows).toEqual([{ id: 3 }, { id: 4 }]);
+  expect(await listAudit(system.db, { subject: id, limit: 1 })).toMatchObject([
+    { action: 'undo-rows', actor: 'operator-ann', details: { reason: 'wrong names' } },
+  ]);
+  await api.call('operator', 'POST', `/api/runs/${id}/rollback`);
+  await reach(id, 'rolled_back');
+});

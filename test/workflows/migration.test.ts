@@ -1,4 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CONTROL_QUEUE } from '../../src/contracts/names.ts';
+import { UNDO_ROWS_WORKFLOW } from '../../src/contracts/workflow-types.ts';
+import type { BackfillPhase } from '../../src/domain/plan.ts';
+import { parsePlan } from '../../src/plan/parse.ts';
+import type { undoRows } from '../../src/workflows/undo-rows.ts';
 import {
   approval,
   backfill,
@@ -152,6 +157,40 @@ describe('rolling back', () => {
     await run.handle.cancel();
     expect((await run.reaches('rolled_back')).reason).toBe('cancelled from Temporal');
     expect(await fingerprint(system.target)).toEqual(before);
+  });
+});
+
+describe('undoing single rows', () => {
+  it('restores the rows of these keys, keeps those that changed since, and names those it does not know', async () => {
+    const run = await system.start(plan('by-key', schema, backfill, rollout), { timeScale: 1 });
+    await atStage(run, 10);
+    await system.target.query(`UPDATE people SET full_name = 'Changed by the application' WHERE id = 8`);
+    const phase = parsePlan(plan('by-key', backfill)).phases[0] as BackfillPhase;
+    const input = {
+      runId: run.id,
+      planName: 'by-key',
+      target: 'app',
+      phase,
+      keys: [['7'], ['8'], ['5000']],
+      actor: OPERATOR,
+    };
+    const result = await system.client.workflow.execute<typeof undoRows>(UNDO_ROWS_WORKFLOW, {
+      workflowId: `${run.id}/undo-rows`,
+      taskQueue: CONTROL_QUEUE,
+      args: [input],
+    });
+    expect(result).toEqual({ restored: [['7']], kept: [['8']], unknown: [['5000']] });
+    const { rows } = await system.target.query(
+      'SELECT id::int, full_name FROM people WHERE id IN (7, 8, 9) ORDER BY id',
+    );
+    expect(rows).toEqual([
+      { id: 7, full_name: null },
+      { id: 8, full_name: 'Changed by the application' },
+      { id: 9, full_name: 'First9 Last9' },
+    ]);
+    expect(await run.messages()).toContain('1 row restored by olga, 1 kept, 1 unknown');
+    await run.command('rollback');
+    await run.reaches('rolled_back');
   });
 });
 

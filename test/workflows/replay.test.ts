@@ -7,7 +7,8 @@ import {
   undoWorkflowId,
 } from '../../src/contracts/names.ts';
 import type { DryRunInput } from '../../src/contracts/runs.ts';
-import { DRY_RUN_WORKFLOW } from '../../src/contracts/workflow-types.ts';
+import { DRY_RUN_WORKFLOW, UNDO_ROWS_WORKFLOW } from '../../src/contracts/workflow-types.ts';
+import type { BackfillPhase } from '../../src/domain/plan.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import * as workflows from '../../src/workflows/index.ts';
 import {
@@ -87,6 +88,21 @@ describe.runIf(process.env.CUTOVER_RECORD_HISTORIES)('recording histories', () =
         timeScale: 20_000,
       });
       await until(async () => (await undone.phase('roll-out'))?.state === 'running', { what: 'the rollout' });
+      const phase0 = parsePlan(plan('undone', backfill)).phases[0] as BackfillPhase;
+      const rows = {
+        runId: undone.id,
+        planName: 'undone',
+        target: 'app',
+        phase: phase0,
+        keys: [['1']],
+        actor: OPERATOR,
+      };
+      const undoRowsId = `${undone.id}/undo-rows`;
+      await system.client.workflow.execute(UNDO_ROWS_WORKFLOW, {
+        workflowId: undoRowsId,
+        taskQueue: CONTROL_QUEUE,
+        args: [rows],
+      });
       await undone.command('rollback');
       await undone.reaches('rolled_back');
 
@@ -122,6 +138,7 @@ describe.runIf(process.env.CUTOVER_RECORD_HISTORIES)('recording histories', () =
         'undo-backup': undo('backup'),
         'undo-backfill': undo('fill'),
         'undo-rollout': undo('roll-out'),
+        'undo-rows': undoRowsId,
         'dry-run': dryRun.id,
       };
       for (const [name, workflowId] of Object.entries(names)) await recordHistory(system, workflowId, name);

@@ -15,6 +15,7 @@ const KINDS = {
   'unsupported-media-type': { status: 415, title: 'The content type is not known here' },
   'plan-refused': { status: 422, title: 'The plan has problems' },
   'dry-run-failed': { status: 422, title: 'The dry run could not be carried out' },
+  'undo-rows-failed': { status: 422, title: 'The rows could not be restored' },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key belongs to another request' },
   'internal-error': { status: 500, title: 'Something went wrong on our side' },
   'temporal-unreachable': { status: 503, title: 'The Temporal server does not answer' },

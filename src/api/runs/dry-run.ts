@@ -102,9 +102,17 @@ export async function awaitDryRun(
   }
 }
 
-/** The innermost failure says what really happened; those around it name the activity and the workflow. */
 export function dryRunFailed(error: WorkflowFailedError): ApiProblem {
+  return new ApiProblem(
+    'dry-run-failed',
+    `The dry run failed: ${workflowFailure(error)}`,
+    {},
+    { cause: error },
+  );
+}
+
+/** The innermost failure says what really happened; those around it name the activity and the workflow. */
+export function workflowFailure(error: WorkflowFailedError): string {
   const failures = causes(error).filter((cause) => cause instanceof ApplicationFailure);
-  const reason = failures.at(-1)?.message ?? causes(error).at(-1)?.message ?? error.message;
-  return new ApiProblem('dry-run-failed', `The dry run failed: ${reason}`, {}, { cause: error });
+  return failures.at(-1)?.message ?? causes(error).at(-1)?.message ?? error.message;
 }

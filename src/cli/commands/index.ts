@@ -8,6 +8,7 @@ import { registerRunCommands } from './run-commands.ts';
 import { registerApi, registerDemo, registerDev, registerWorker } from './servers.ts';
 import { registerStart } from './start.ts';
 import { registerStatus } from './status.ts';
+import { registerUndoRows } from './undo-rows.ts';
 
 /** In the order in which `--help` lists them: from a first try to daily work to production. */
 export const COMMANDS: Register[] = [
@@ -18,6 +19,7 @@ export const COMMANDS: Register[] = [
   registerStart,
   registerStatus,
   registerRunCommands,
+  registerUndoRows,
   registerReport,
   registerExceptions,
   registerLog,

@@ -17,6 +17,7 @@ import type { Routes } from '../../server.ts';
 import { eventRoutes } from './events.ts';
 import { evidenceRoutes } from './evidence.ts';
 import { reportRoutes } from './report.ts';
+import { undoRowsRoutes } from './undo-rows.ts';
 
 const tags = ['runs'];
 
@@ -120,6 +121,7 @@ export const runRoutes: Routes = (deps) => async (app) => {
   }
 
   await app.register(eventRoutes(deps));
+  await app.register(undoRowsRoutes(deps));
   await app.register(evidenceRoutes(deps));
   await app.register(reportRoutes(deps));
 };
