@@ -4,7 +4,7 @@ import type { UndoRowsResult } from '../contracts/runs.ts';
 import type { ControlDb } from '../db/control-db.ts';
 import { storeExceptions } from '../db/exceptions.ts';
 import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
-import { reportProgress } from '../db/runs.ts';
+import { reportProgress } from '../db/run-phases.ts';
 import type { Progress } from '../db/schema.ts';
 import { NO_ROWS, type RowCounts } from '../domain/counts.ts';
 import { plural } from '../domain/plural.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listAudit } from '../../src/db/audit.ts';
 import { recordMeasurement } from '../../src/db/gate-measurements.ts';
-import { changePhase, changeStatus, reportProgress } from '../../src/db/runs.ts';
+import { changePhase, reportProgress } from '../../src/db/run-phases.ts';
+import { changeStatus } from '../../src/db/runs.ts';
 import { uniqueName } from '../support/unique-name.ts';
 import { apiOver, planDocument, startTestApi, unreachableTemporal } from './test-api.ts';
 

@@ -1,20 +1,22 @@
 import { expect, test } from 'vitest';
 import { listEvents } from '../../src/db/run-events.ts';
 import {
-  ActiveRunExists,
   changePhase,
+  findPhase,
+  listPhases,
+  progressBefore,
+  reportProgress,
+} from '../../src/db/run-phases.ts';
+import {
+  ActiveRunExists,
   changeStatus,
   createRun,
   discardPendingRun,
   findActiveRun,
   findLatestRun,
-  findPhase,
   findRun,
-  listPhases,
   listRuns,
   listUnfinishedRuns,
-  progressBefore,
-  reportProgress,
 } from '../../src/db/runs.ts';
 import { uniqueName } from '../support/unique-name.ts';
 import { newRun, PHASES, useControlDatabase } from './control-database.ts';

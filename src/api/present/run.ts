@@ -1,4 +1,5 @@
-import type { RunPhase, Run as RunRow } from '../../db/runs.ts';
+import type { RunPhase } from '../../db/run-phases.ts';
+import type { Run as RunRow } from '../../db/runs.ts';
 import type { Progress as ProgressRow } from '../../db/schema.ts';
 import type { Phase as PlanPhase } from '../../domain/plan.ts';
 import type { Phase, Progress, Run } from '../schemas/runs.ts';

@@ -1,4 +1,4 @@
-import { findPhase, progressBefore, type RunPhase } from '../../db/runs.ts';
+import { findPhase, progressBefore, type RunPhase } from '../../db/run-phases.ts';
 import { NO_ROWS, type RowCounts } from '../../domain/counts.ts';
 import type { RunStatus } from '../../domain/run-state.ts';
 import type { ApiDependencies } from '../dependencies.ts';

@@ -1,6 +1,7 @@
 import { latestMeasurements } from '../../db/gate-measurements.ts';
 import { findPlan, type RegisteredPlan } from '../../db/plans.ts';
-import { findRun, listPhases, type Run, type RunPhase } from '../../db/runs.ts';
+import { listPhases, type RunPhase } from '../../db/run-phases.ts';
+import { findRun, type Run } from '../../db/runs.ts';
 import { RUN_COMMANDS, type RunSituation, refusal } from '../../domain/run-state.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { unknownRun } from '../errors/problem.ts';

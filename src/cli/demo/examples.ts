@@ -1,6 +1,6 @@
-import { extname } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type ExampleSystem, exampleSystems } from '../../../examples/index.ts';
 import type { RegisteredPlan } from '../../api/schemas/plans.ts';
@@ -16,11 +16,12 @@ export const EXAMPLES_DATABASE = 'cutover_examples';
 
 const SETTLE_MS = 60_000;
 
+// Source and build differ in the ending of their files.
+const MODULE = extname(fileURLToPath(import.meta.url));
+
 /** The modules that register the transforms of the example plans. */
 export function exampleTransforms(): string[] {
-  // Source and build differ in the ending of their files.
-  const name = `transforms${extname(fileURLToPath(import.meta.url))}`;
-  return exampleSystems.map(({ planFile }) => fileURLToPath(new URL(name, pathToFileURL(planFile))));
+  return exampleSystems.map(({ planFile }) => join(dirname(planFile), `transforms${MODULE}`));
 }
 
 export async function loadExamples(url: string): Promise<void> {
@@ -33,7 +34,9 @@ export async function loadExamples(url: string): Promise<void> {
 export async function registerExamples(client: ApiClient): Promise<RegisteredPlan[]> {
   const registered: RegisteredPlan[] = [];
   for (const { planFile } of exampleSystems) {
-    registered.push(await client.post<RegisteredPlan>('/api/plans', await loadPlanFile(planFile)));
+    registered.push(
+      await client.post<RegisteredPlan>('/api/plans', await loadPlanFile(planFile.replace(/\.ts$/, MODULE))),
+    );
   }
   return registered;
 }

@@ -3,7 +3,8 @@ import { listAudit } from '../../../db/audit.ts';
 import { allExceptions } from '../../../db/exceptions.ts';
 import { listMeasurements } from '../../../db/gate-measurements.ts';
 import { listLog } from '../../../db/migration-log.ts';
-import { listPhases, type Run } from '../../../db/runs.ts';
+import { listPhases } from '../../../db/run-phases.ts';
+import type { Run } from '../../../db/runs.ts';
 import { attachment, csvStream } from '../../csv.ts';
 import type { ApiDependencies } from '../../dependencies.ts';
 import {

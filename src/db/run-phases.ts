@@ -1,0 +1,112 @@
+import { and, desc, eq, inArray, isNull, sql } from 'drizzle-orm';
+import type { ControlDb } from './control-db.ts';
+import { appendEvent } from './run-events.ts';
+import { type PhaseState, type Progress, runEvents, runPhases, runs } from './schema.ts';
+
+export type RunPhase = typeof runPhases.$inferSelect;
+
+export function listPhases(db: ControlDb, runIds: string[]): Promise<RunPhase[]> {
+  if (runIds.length === 0) return Promise.resolve([]);
+  return db.query
+    .select()
+    .from(runPhases)
+    .where(inArray(runPhases.runId, runIds))
+    .orderBy(runPhases.runId, runPhases.position);
+}
+
+export async function findPhase(db: ControlDb, runId: string, name: string): Promise<RunPhase | undefined> {
+  const [found] = await db.query
+    .select()
+    .from(runPhases)
+    .where(and(eq(runPhases.runId, runId), eq(runPhases.name, name)));
+  return found;
+}
+
+/** The last progress that was reported when no more than so many rows were processed. */
+export async function progressBefore(
+  db: ControlDb,
+  runId: string,
+  phase: string,
+  processed: number,
+): Promise<Progress | undefined> {
+  const [found] = await db.query
+    .select({ data: runEvents.data })
+    .from(runEvents)
+    .where(
+      and(
+        eq(runEvents.runId, runId),
+        eq(runEvents.type, 'progress'),
+        eq(runEvents.phase, phase),
+        sql`(${runEvents.data} #>> '{counts,processed}')::bigint <= ${processed}`,
+      ),
+    )
+    .orderBy(desc(runEvents.id))
+    .limit(1);
+  return found?.data as Progress | undefined;
+}
+
+export type PhaseChange = {
+  runId: string;
+  phase: string;
+  state: PhaseState;
+  summary: string | null;
+  key: string;
+};
+
+/** The run is then in this phase, forward or backward. */
+const PHASE_BEGUN: PhaseState[] = ['running', 'undoing'];
+const PHASE_ENDED: PhaseState[] = ['completed', 'failed', 'undone', 'undo_failed'];
+
+/** Moves a phase and tells the run's watchers, in one transaction. A change of a known key does nothing. */
+export async function changePhase(db: ControlDb, change: PhaseChange): Promise<void> {
+  await db.query.transaction(async (tx) => {
+    const appended = await appendEvent(tx, {
+      runId: change.runId,
+      key: change.key,
+      type: 'phase',
+      phase: change.phase,
+      message: change.summary ?? change.state.replaceAll('_', ' '),
+      data: { state: change.state },
+    });
+    if (!appended) return;
+    await tx
+      .update(runPhases)
+      .set({
+        state: change.state,
+        summary: change.summary,
+        ...(change.state === 'running'
+          ? { startedAt: sql`coalesce(${runPhases.startedAt}, now())`, finishedAt: null }
+          : {}),
+        ...(PHASE_ENDED.includes(change.state) ? { finishedAt: sql`now()` } : {}),
+      })
+      .where(and(eq(runPhases.runId, change.runId), eq(runPhases.name, change.phase)));
+    if (PHASE_BEGUN.includes(change.state)) {
+      await tx
+        .update(runs)
+        .set({ phase: change.phase })
+        .where(and(eq(runs.id, change.runId), isNull(runs.finishedAt)));
+    }
+  });
+}
+
+/** Shows a backfill's progress on its phase and to the run's watchers. */
+export async function reportProgress(
+  db: ControlDb,
+  runId: string,
+  phase: string,
+  progress: Progress,
+): Promise<void> {
+  await db.query.transaction(async (tx) => {
+    await appendEvent(tx, {
+      runId,
+      type: 'progress',
+      phase,
+      message: `${progress.counts.processed} rows processed`,
+      data: progress,
+    });
+    await tx
+      .update(runPhases)
+      .set({ progress })
+      .where(and(eq(runPhases.runId, runId), eq(runPhases.name, phase)));
+  });
+}
