@@ -115,3 +115,40 @@ export function readConfig<T>(read: () => T): T {
     });
   }
 }
+
+/**
+ * Starts a server process; what it could not reach becomes an error that names the variable which holds the address.
+ * @throws CliError with the exit code for an unreachable server, or the error as it is.
+ */
+export async function reachingServers<T>(start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const reason = unreachable(error);
+    if (reason === undefined) throw error;
+    throw new CliError(`a server that this process needs does not answer: ${reason}`, {
+      exitCode: EXIT.unreachable,
+      next: 'see that PostgreSQL (CUTOVER_DATABASE_URL) and Temporal (CUTOVER_TEMPORAL_ADDRESS) run, and check both addresses',
+      cause: error,
+    });
+  }
+}
+
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+]);
+
+/** What could not be reached and why, in the words of the error that says so; undefined for any other error. */
+function unreachable(error: unknown): string | undefined {
+  if (error instanceof AggregateError) return error.errors.map(unreachable).find(Boolean);
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && UNREACHABLE.has(String(error.code))) return error.message;
+  if (error.name === 'TransportError' || /timeout expired|connect timeout/i.test(error.message))
+    return error.message;
+  return unreachable(error.cause);
+}

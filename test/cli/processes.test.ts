@@ -3,6 +3,7 @@ import { createTestDatabase } from '../support/database.ts';
 import { createTestNamespace } from '../support/temporal.ts';
 import { until } from '../support/until.ts';
 import { cutover } from './support/command-line.ts';
+import { deadAddress } from './support/http-server.ts';
 import { type Child, startCutover } from './support/process.ts';
 
 const closing: (() => unknown)[] = [];
@@ -73,11 +74,22 @@ test.each(['api', 'worker'])('cutover %s names what is not configured, with exit
   expect(outcome.stderr).toContain('CUTOVER_TEMPORAL_ADDRESS: not set; write host:port');
 });
 
-test('cutover api says which address of the control database does not answer, and where', async () => {
-  const env = await environment();
-  const url = new URL(String(env.CUTOVER_DATABASE_URL));
-  url.port = '9';
-  const api = start('api', { ...env, CUTOVER_DATABASE_URL: url.href });
-  expect(await api.ended).toBe(1);
-  expect(api.output()).toMatch(/error: .*ECONNREFUSED|error: .*control database/);
+test.each(['api', 'worker'])(
+  'cutover %s says which server does not answer, with exit code 5, and ends',
+  async (command) => {
+    const env = await environment();
+    const url = new URL(String(env.CUTOVER_DATABASE_URL));
+    url.port = new URL(await deadAddress()).port;
+    const child = start(command, { ...env, CUTOVER_DATABASE_URL: url.href });
+    expect(await child.ended).toBe(5);
+    expect(child.output()).toContain(`connect ECONNREFUSED ${url.host}`);
+    expect(child.output()).toContain('CUTOVER_DATABASE_URL');
+  },
+);
+
+test('cutover worker says that Temporal does not answer, with exit code 5, and ends', async () => {
+  const address = new URL(await deadAddress()).host;
+  const worker = start('worker', { ...(await environment()), CUTOVER_TEMPORAL_ADDRESS: address });
+  expect(await worker.ended).toBe(5);
+  expect(worker.output()).toContain('CUTOVER_TEMPORAL_ADDRESS');
 });

@@ -4,13 +4,14 @@ import { stringify } from 'yaml';
 import type { PlanDetail, PlanList, RegisteredPlan } from '../../api/schemas/plans.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { PlanProblem } from '../../domain/plan-problem.ts';
+import { plural } from '../../domain/plural.ts';
 import { planHash } from '../../plan/hash.ts';
 import { planJsonSchema } from '../../plan/json-schema.ts';
 import { loadPlanFile } from '../../plan/load.ts';
 import { PlanRefused, parsePlan } from '../../plan/parse.ts';
 import type { Cli, Register } from '../cli.ts';
 import { CliError, EXIT } from '../exit.ts';
-import { moment, plural } from '../output/format.ts';
+import { moment } from '../output/format.ts';
 import { facts, indent, table } from '../output/table.ts';
 import { numberOption } from './options.ts';
 

@@ -5,8 +5,9 @@ import type { RunDetail } from '../../api/schemas/runs.ts';
 import type { QueryResult } from '../../contracts/activities.ts';
 import { addCounts, NO_ROWS } from '../../domain/counts.ts';
 import type { Gate, Plan } from '../../domain/plan.ts';
+import { plural } from '../../domain/plural.ts';
 import { exceptionLines } from '../output/exceptions.ts';
-import { count, percent, plural, span, statusText } from '../output/format.ts';
+import { count, percent, span, statusText } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
 import { facts, indent, table } from '../output/table.ts';
 

@@ -9,11 +9,6 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
-/** `1 row`, `1,005 rows` */
-export function plural(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
-}
-
 /** `50 %`, `0.001 %` */
 export function percent(value: number): string {
   return `${Number(value.toPrecision(6))} %`;
