@@ -65,13 +65,19 @@ function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
+/** What an error from elsewhere goes back to: a failed query says only there what the database objected to. */
+function causes(error: unknown): string[] {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error ? [`because: ${cause.message}`, ...causes(cause)] : [];
+}
+
 function explain(error: unknown, io: Io, args: string[]): ExitCode {
   const known = error instanceof CliError ? error : undefined;
   const message = error instanceof Error ? error.message : String(error);
   const style = createStyle(io.stderr.isTTY === true && io.stderr.hasColors?.() === true);
   const lines = [
     `${style.red('error:')} ${message}`,
-    ...(known?.details.map((detail) => `  ${detail}`) ?? []),
+    ...(known ? known.details : causes(error)).map((detail) => `  ${detail}`),
     ...(known?.next ? [`${style.dim('next:')}  ${known.next}`] : []),
     ...(args.includes('--verbose') && error instanceof Error && error.stack ? [error.stack] : []),
   ];

@@ -8,6 +8,7 @@ export function serverLines(style: Style, server: DevServer): string[] {
     ['API', style.cyan(server.apiUrl)],
     ['API documentation', style.cyan(`${server.apiUrl}/api/docs`)],
     ['Temporal Web UI', server.webUiUrl && style.cyan(server.webUiUrl)],
+    ['Target "app"', server.appUrl],
     ['Admin token', server.tokens.find(({ role }) => role === 'admin')?.token],
     ['Log', server.logFile],
   ]);

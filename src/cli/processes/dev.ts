@@ -1,7 +1,7 @@
 import { freePort } from '../../dev/server-process.ts';
 import type { Cli } from '../cli.ts';
 import { EXAMPLES_DATABASE, exampleTransforms, loadExamples, registerExamples } from '../demo/examples.ts';
-import { type DevServer, startDevServer } from '../dev-server.ts';
+import { startDevServer } from '../dev-server.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { serverLines } from '../output/server.ts';
 import { indent } from '../output/table.ts';
@@ -28,7 +28,7 @@ export async function dev(cli: Cli, { port, withExamples = false }: DevOptions):
     }
     if (out.json)
       out.jsonLine({ apiUrl: server.apiUrl, webUiUrl: server.webUiUrl ?? null, appUrl: server.appUrl });
-    out.say(['', ...serverLines(out.style, server), '', ...nextSteps(server, withExamples), '']);
+    out.say(['', ...serverLines(out.style, server), '', ...nextSteps(withExamples, cli.options.dir), '']);
     await untilStopped(cli.signal, server.stopped);
     out.say('Stopping …');
     return EXIT.ok;
@@ -37,16 +37,17 @@ export async function dev(cli: Cli, { port, withExamples = false }: DevOptions):
   }
 }
 
-function nextSteps(server: DevServer, withExamples: boolean): string[] {
+/** @param dir is named in the commands when it is not the one that they would look in. */
+function nextSteps(withExamples: boolean, dir: string | undefined): string[] {
+  const cutover = `npm run cutover --${dir === undefined ? '' : ` --dir ${dir}`}`;
   const plan = withExamples ? 'campaigns-v2' : '<plan>';
   return [
-    'Next, in another terminal of this directory:',
+    'Next, in another terminal:',
     ...indent([
-      ...(withExamples ? [] : [`psql "${server.appUrl}"                    the database of target "app"`]),
-      ...(withExamples ? [] : ['npm run cutover -- plan register <file>']),
-      `npm run cutover -- dry-run ${plan}`,
-      `npm run cutover -- start ${plan} --time-scale 36000 --watch`,
-      'npm run cutover -- --as approver approve <run>',
+      ...(withExamples ? [] : [`${cutover} plan register <file>`]),
+      `${cutover} dry-run ${plan}`,
+      `${cutover} start ${plan} --time-scale 36000 --watch`,
+      `${cutover} --as approver approve <run>`,
     ]),
   ];
 }
