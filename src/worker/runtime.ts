@@ -20,6 +20,8 @@ export function installRuntime(logger: Logger): void {
 function forward(logger: Logger, { level, message, meta }: LogEntry): void {
   const { error, ...fields } = (meta ?? {}) as { error?: unknown };
   const line = error === undefined ? fields : { ...fields, err: error };
+  // A target's queue has activities only, on purpose.
+  if (message.startsWith('No workflows registered')) return;
   if (level === 'ERROR') logger.error(line, message);
   else if (level === 'WARN') logger.warn(line, message);
   // Temporal's INFO tells of the worker's inner life.

@@ -10,12 +10,15 @@ import { CONTROL_QUEUE, targetQueue } from '../contracts/names.ts';
 const PATIENT = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s' } as const;
 
 /** Activities that touch only the control database. */
-export const control = proxyActivities<ControlActivities>({
-  taskQueue: CONTROL_QUEUE,
-  startToCloseTimeout: '20s',
-  retry: PATIENT,
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
+export function control(summary: string) {
+  return proxyActivities<ControlActivities>({
+    taskQueue: CONTROL_QUEUE,
+    startToCloseTimeout: '20s',
+    retry: PATIENT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: shorten(summary),
+  });
+}
 
 /** Activities on a target database that end within seconds. */
 export function quick(target: string, summary: string) {
@@ -24,7 +27,7 @@ export function quick(target: string, summary: string) {
     startToCloseTimeout: '1m',
     retry: PATIENT,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    summary: summary.slice(0, 200),
+    summary: shorten(summary),
   });
 }
 
@@ -36,7 +39,7 @@ export function long(target: string, summary: string) {
     heartbeatTimeout: '10s',
     retry: PATIENT,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    summary: summary.slice(0, 200),
+    summary: shorten(summary),
   });
 }
 
@@ -50,4 +53,9 @@ export function preflight(target: string) {
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary: `Check the plan against ${target}`,
   });
+}
+
+/** The server refuses summaries of more than 400 bytes. */
+export function shorten(summary: string): string {
+  return summary.length > 100 ? `${summary.slice(0, 99)}…` : summary;
 }

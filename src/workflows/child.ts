@@ -6,6 +6,7 @@ import {
 import { CONTROL_QUEUE } from '../contracts/names.ts';
 import type { PhaseInput } from '../contracts/runs.ts';
 import { searchAttribute } from '../contracts/search-attributes.ts';
+import { shorten } from './activities.ts';
 
 /**
  * Options that all of a run's child workflows share. WAIT_CANCELLATION_COMPLETED, so that an undo begins only when the work
@@ -19,7 +20,7 @@ export function childOptions(
     taskQueue: CONTROL_QUEUE,
     cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    staticSummary: summary.slice(0, 200),
+    staticSummary: shorten(summary),
     typedSearchAttributes: [
       { key: searchAttribute.run, value: input.runId },
       { key: searchAttribute.plan, value: input.planName },

@@ -16,6 +16,12 @@ export async function dryRun(input: DryRunInput): Promise<DryRunOutcome> {
     await long(plan.target, `Dry run of ${phase.name}`).dryRunPhase(work);
   }
   const names = phases.map(({ name }) => name);
-  await control.finishDryRun({ id, plan: plan.name, target: plan.target, problems, phases: names });
+  await control('Put the report together').finishDryRun({
+    id,
+    plan: plan.name,
+    target: plan.target,
+    problems,
+    phases: names,
+  });
   return { problems };
 }

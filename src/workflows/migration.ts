@@ -90,21 +90,22 @@ async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 
   if (phase.kind === 'approval')
     run.apply('need_approval', `"${phase.name}" waits for ${plural(phase.count, 'approval')}`);
 
+  const workflowId = phaseWorkflowId(run.input.runId, phase.name);
   const work = new CancellationScope();
   run.work = work;
   try {
     return await work.run(async () => {
       if (phase.kind === 'cleanup' && phase.after) {
-        const guard = await runChild(
-          run,
-          phase,
-          'cleanupGuard',
-          `${phaseWorkflowId(run.input.runId, phase.name)}/guard`,
-        );
+        const guard = await runChild(run, phase, {
+          type: 'cleanupGuard',
+          workflowId: `${workflowId}/guard`,
+          summary: `wait until ${phase.after.flag.name} was at 100 % for ${phase.after.for}`,
+        });
         if (guard.kind !== 'done') return guard;
       }
       if (phase.pointOfNoReturn) run.pastPointOfNoReturn = phase.name;
-      return runChild(run, phase, PHASE_WORKFLOW[phase.kind], phaseWorkflowId(run.input.runId, phase.name));
+      const summary = `${phase.kind}: ${phase.description || phase.name}`;
+      return runChild(run, phase, { type: PHASE_WORKFLOW[phase.kind], workflowId, summary });
     });
   } catch (error) {
     return { kind: 'failed', reason: isCancellation(error) ? 'cancelled from outside' : reasonOf(error) };
@@ -113,12 +114,16 @@ async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 
   }
 }
 
-async function runChild(run: Run, phase: Phase, type: string, workflowId: string): Promise<PhaseOutcome> {
+async function runChild(
+  run: Run,
+  phase: Phase,
+  { type, workflowId, summary }: { type: string; workflowId: string; summary: string },
+): Promise<PhaseOutcome> {
   run.commands.expectChild();
   try {
     const input = phaseInput(run, phase);
     const child = await startChild<(input: PhaseInput) => Promise<PhaseOutcome>>(type, {
-      ...childOptions(input, `${phase.kind}: ${phase.description || phase.name}`),
+      ...childOptions(input, summary),
       workflowId,
       args: [input],
     });

@@ -28,7 +28,7 @@ export async function rolloutStage(input: StageInput): Promise<StageOutcome> {
   if (result.kind === 'carry-over') {
     return continueAsNew<typeof rolloutStage>({ ...input, resume: { hold, paused: commands.paused } });
   }
-  await control.recordNote({
+  await control(`Record the end of ${title}`).recordNote({
     runId: input.runId,
     phase: phase.name,
     type: 'stage',

@@ -63,7 +63,13 @@ export class Run {
     this.show();
     const phase = this.phase?.name ?? null;
     this.write((key) =>
-      control.recordStatus({ runId: this.input.runId, status: next, reason: reason ?? null, phase, key }),
+      control(`Record that the run is ${next}`).recordStatus({
+        runId: this.input.runId,
+        status: next,
+        reason: reason ?? null,
+        phase,
+        key,
+      }),
     );
     return true;
   }
@@ -80,13 +86,26 @@ export class Run {
     if (entry) Object.assign(entry, { state, summary: summary ?? undefined });
     this.show();
     this.write((key) =>
-      control.recordPhase({ runId: this.input.runId, phase: phase.name, state, summary, key }),
+      control(`Record that ${phase.name} is ${state}`).recordPhase({
+        runId: this.input.runId,
+        phase: phase.name,
+        state,
+        summary,
+        key,
+      }),
     );
   }
 
   recordNote(note: Pick<NoteRecord, 'type' | 'message' | 'data'>): void {
     const phase = this.phase?.name ?? null;
-    this.write((key) => control.recordNote({ ...note, runId: this.input.runId, phase, key }));
+    this.write((key) =>
+      control(`Record ${note.type}: ${note.message}`).recordNote({
+        ...note,
+        runId: this.input.runId,
+        phase,
+        key,
+      }),
+    );
   }
 
   /** Resolves when everything up to now is in the control database. */

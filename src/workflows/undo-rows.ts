@@ -11,7 +11,7 @@ export async function undoRows(input: UndoRowsInput): Promise<UndoRowsResult> {
     work,
   );
   const { restored, kept, unknown } = result;
-  await control.recordNote({
+  await control('Record which rows were restored').recordNote({
     runId,
     phase: phase.name,
     type: 'command',
