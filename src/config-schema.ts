@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { ROLES } from './domain/role.ts';
 
 /*
  * What each variable may hold. No message repeats a value: it may be a secret, or a URL with one in it.
  */
 
-export const ROLES = ['viewer', 'operator', 'approver', 'admin'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const TARGET_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const DEFAULT_POOL_SIZE = 8;

@@ -5,19 +5,16 @@ import {
   type Environment,
   environmentSchema,
   type LOG_LEVELS,
-  ROLES,
   TARGETS_EXAMPLE,
   TOKENS_EXAMPLE,
   targetsSchema,
 } from './config-schema.ts';
+import type { Role } from './domain/role.ts';
 
 /*
  * The only reader of the environment. `loadConfig` refuses what is wrong; `apiConfig` and `workerConfig` refuse
  * what a process needs and does not have, so that `cutover dev` starts with nothing configured at all.
  */
-
-export { ROLES };
-export type Role = (typeof ROLES)[number];
 
 /** A bearer token of the API: who it stands for in the audit trail, and what it may do. */
 export type Token = { name: string; role: Role; token: string };

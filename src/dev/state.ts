@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROLES, type Token } from '../config.ts';
+import type { Token } from '../config.ts';
+import { ROLES } from '../domain/role.ts';
 import { commandLineOf } from './server-process.ts';
 
 /** What a running stack tells other processes of the same user, in `dev.json`. */
