@@ -5,6 +5,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { ApiDependencies } from './dependencies.ts';
 import { handleErrors } from './errors/handler.ts';
 import { authorize } from './plugins/auth.ts';
+import { readBodies } from './plugins/bodies.ts';
 import { measure } from './plugins/metrics.ts';
 import { documentAccess, publishOpenApi } from './plugins/openapi.ts';
 import { closePromptly } from './plugins/shutdown.ts';
@@ -40,6 +41,7 @@ export function buildApi(deps: ApiDependencies): FastifyInstance {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   handleErrors(app);
+  readBodies(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });

@@ -39,10 +39,19 @@ test('JSON that cannot be read is a 400, a body that is too large a 413, an unkn
     title: expect.any(String),
   });
   expect((await post(`"${'x'.repeat(1_100_000)}"`, 'application/json')).body).toMatchObject({ status: 413 });
-  expect((await post('a,b', 'text/csv')).body).toMatchObject({
-    status: 415,
-    detail: expect.stringContaining('application/yaml'),
-  });
+  for (const type of ['text/csv', 'text/plain']) {
+    expect((await post('a,b', type)).body).toMatchObject({
+      status: 415,
+      detail: expect.stringContaining('application/yaml'),
+    });
+  }
+});
+
+test('an empty body is no body, also when the request says that it is JSON', async () => {
+  const send = (method: 'GET' | 'POST', path: string) =>
+    api.call('operator', method, path, { headers: { 'content-type': 'application/json' } });
+  expect((await send('POST', '/api/runs/no-such-run/pause')).body).toMatchObject({ status: 404 });
+  expect((await send('POST', '/api/runs')).body).toMatchObject({ status: 400, problems: [{ path: 'body' }] });
 });
 
 test('an unknown path is a problem too', async () => {
