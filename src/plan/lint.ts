@@ -1,9 +1,13 @@
 import { durationMs } from '../domain/duration.ts';
-import type { BackfillPhase, FlagReference, Phase, Plan, RolloutPhase, SoakPhase } from '../domain/plan.ts';
+import type { BackfillPhase, FlagReference, Phase, RolloutPhase, SoakPhase } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
 
-/** What a schema can't say: rules between the parts of a plan. */
-export function lintPlan(plan: Plan): PlanProblem[] {
+/** Stands where a phase is that its schema refused, so that the others are judged in their places. */
+export type UnreadablePhase = { kind: 'unreadable'; name: string | undefined };
+export type PlanParts = { endpoint?: string | undefined; phases: (Phase | UnreadablePhase)[] };
+
+/** What a schema can't say: rules between the parts of a plan. Nothing is missed that an unreadable phase may turn out to be. */
+export function lintPlan(plan: PlanParts): PlanProblem[] {
   return [
     ...duplicateNames(plan.phases, 'phases'),
     ...endpointNeedsBackfill(plan),
@@ -13,7 +17,11 @@ export function lintPlan(plan: Plan): PlanProblem[] {
   ];
 }
 
-function lintPhase(phase: Phase, path: string, before: Phase[]): PlanProblem[] {
+function lintPhase(
+  phase: PlanParts['phases'][number],
+  path: string,
+  before: PlanParts['phases'],
+): PlanProblem[] {
   switch (phase.kind) {
     case 'schema':
       return schemaIsReversible(phase, path);
@@ -42,9 +50,10 @@ function lintPhase(phase: Phase, path: string, before: Phase[]): PlanProblem[] {
   }
 }
 
-function duplicateNames(items: { name: string }[], path: string): PlanProblem[] {
+function duplicateNames(items: { name: string | undefined }[], path: string): PlanProblem[] {
   const seen = new Set<string>();
   return items.flatMap((item, index) => {
+    if (item.name === undefined) return [];
     if (!seen.has(item.name)) {
       seen.add(item.name);
       return [];
@@ -59,8 +68,9 @@ function duplicateNames(items: { name: string }[], path: string): PlanProblem[] 
   });
 }
 
-function endpointNeedsBackfill(plan: Plan): PlanProblem[] {
-  if (!plan.endpoint || plan.phases.some((phase) => phase.kind === 'backfill')) return [];
+function endpointNeedsBackfill(plan: PlanParts): PlanProblem[] {
+  const served = plan.phases.some(({ kind }) => kind === 'backfill' || kind === 'unreadable');
+  if (!plan.endpoint || served) return [];
   return [
     {
       path: 'endpoint',
@@ -119,12 +129,13 @@ function gateTimes(phase: RolloutPhase | SoakPhase, path: string): PlanProblem[]
   });
 }
 
-function flagWasRolledOut(flag: FlagReference, path: string, before: Phase[]): PlanProblem[] {
+function flagWasRolledOut(flag: FlagReference, path: string, before: PlanParts['phases']): PlanProblem[] {
   const rollout = before.find(
     (phase): phase is RolloutPhase =>
       phase.kind === 'rollout' && phase.flag.name === flag.name && phase.flag.table === flag.table,
   );
   if (!rollout) {
+    if (before.some(({ kind }) => kind === 'unreadable')) return [];
     return [
       {
         path,
@@ -145,7 +156,7 @@ function flagWasRolledOut(flag: FlagReference, path: string, before: Phase[]): P
   return [];
 }
 
-function cleanupIsGuarded(path: string, before: Phase[]): PlanProblem[] {
+function cleanupIsGuarded(path: string, before: PlanParts['phases']): PlanProblem[] {
   const rollout = before.find((phase): phase is RolloutPhase => phase.kind === 'rollout');
   if (!rollout) return [];
   return [

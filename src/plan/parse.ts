@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { Plan } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
 import { plural } from '../domain/plural.ts';
-import { lintPlan } from './lint.ts';
-import { planSchema } from './schema.ts';
+import { lintPlan, type PlanParts } from './lint.ts';
+import { phaseSchema, planSchema } from './schema.ts';
 
 /** A plan document was refused; `problems` lists everything that is wrong with it at once. */
 export class PlanRefused extends Error {
@@ -22,10 +22,29 @@ export class PlanRefused extends Error {
  */
 export function parsePlan(document: unknown): Plan {
   const parsed = planSchema.safeParse(document, { reportInput: true });
-  if (!parsed.success) throw new PlanRefused(parsed.error.issues.flatMap((issue) => toProblems(issue)));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.flatMap((issue) => toProblems(issue));
+    throw new PlanRefused([...problems, ...lintPlan(readableParts(document))]);
+  }
   const problems = lintPlan(parsed.data);
   if (problems.length > 0) throw new PlanRefused(problems);
   return parsed.data;
+}
+
+/** What can be read of a document that its schema refused. */
+function readableParts(document: unknown): PlanParts {
+  const { endpoint, phases } = Object(document) as { endpoint?: unknown; phases?: unknown };
+  return {
+    endpoint: typeof endpoint === 'string' ? endpoint : undefined,
+    phases: Array.isArray(phases) ? phases.map(readPhase) : [],
+  };
+}
+
+function readPhase(document: unknown): PlanParts['phases'][number] {
+  const parsed = phaseSchema.safeParse(document);
+  if (parsed.success) return parsed.data;
+  const { name } = Object(document) as { name?: unknown };
+  return { kind: 'unreadable', name: typeof name === 'string' ? name : undefined };
 }
 
 function line(problem: PlanProblem): string {
@@ -70,7 +89,18 @@ function toProblems(issue: Issue): PlanProblem[] {
       { path, problem: `is ${shown(issue.input)}`, fix: `use one of ${issue.values.map(String).join(', ')}` },
     ];
   }
-  return [{ path, problem: `is ${shown(issue.input)}`, fix: issue.message }];
+  return [{ path, problem: `is ${shown(issue.input)}`, fix: limitOf(issue) ?? issue.message }];
+}
+
+/** Limits of numbers have no words of our own in the schema; those of texts and lists do. */
+function limitOf(issue: Issue): string | undefined {
+  if (typeof issue.input !== 'number') return undefined;
+  if (issue.code === 'too_small') {
+    return `it must be ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
+  }
+  if (issue.code === 'too_big')
+    return `it must be ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`;
+  return undefined;
 }
 
 function pathText(path: PropertyKey[]): string {

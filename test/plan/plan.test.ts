@@ -78,6 +78,53 @@ describe('parsePlan', () => {
     flag,
     stages: percentages.map((percentage) => ({ percentage, hold: '1h' })),
   });
+
+  it('tells what is wrong between the parts of a plan also while one of the parts cannot be read', () => {
+    const soak = { kind: 'soak', name: 'roll', flag, for: '1d' };
+    const problems = problemsOf(
+      phases(
+        { kind: 'schema', name: 'add', up: ['SELECT 1'] },
+        { kind: 'backfill', name: 'add', table: 'people', batchSize: 0, transform: 5 },
+        rollout(50, 10),
+        soak,
+      ),
+    );
+    expect(problems.map(({ path }) => path).sort()).toEqual([
+      'phases[0].down',
+      'phases[1].batchSize',
+      'phases[1].name',
+      'phases[1].transform',
+      'phases[2].stages[1].percentage',
+      'phases[3].flag',
+      'phases[3].name',
+    ]);
+  });
+
+  it('does not miss in a plan what may be in the part that cannot be read', () => {
+    const unreadable = { ...rollout(100), flag: 5 };
+    const problems = problemsOf(
+      phases(
+        unreadable,
+        { kind: 'soak', name: 'soak', flag, for: '1d' },
+        {
+          kind: 'cleanup',
+          name: 'clean',
+          after: { flag, for: '1d' },
+          statements: ['SELECT 1'],
+        },
+      ),
+    );
+    expect(problems.map(({ path }) => path)).toEqual(['phases[0].flag']);
+  });
+
+  it.each([
+    ['batchSize', 0, 'it must be at least 1'],
+    ['batchSize', 1e9, 'it must be at most 100000'],
+    ['batchSize', 1.5, 'it must be a whole number'],
+  ])('says in words which numbers %s takes when it is %d', (key, value, fix) => {
+    const [phase] = minimal.phases;
+    expect(problemsOf(phases({ ...phase, [key]: value }))).toMatchObject([{ path: `phases[0].${key}`, fix }]);
+  });
   const cases: [string, object, string][] = [
     [
       'two phases of one name',
