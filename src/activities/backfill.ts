@@ -13,6 +13,7 @@ import { undoRows, undoSlice } from '../engine/undo.ts';
 import type { Target } from '../targets/target.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
 import { whileHeartbeating } from './heartbeat.ts';
+import { recorded } from './records.ts';
 
 /** One activity's share of a backfill; history grows with these, not with batches. */
 const SLICE_MS = 5 * 60_000;
@@ -28,7 +29,7 @@ export function backfillActivities(dependencies: Dependencies) {
     backfillSlice: (input: BackfillInput): Promise<BackfillSliceResult> =>
       whileHeartbeating(async (signal) => {
         const target = targetNamed(dependencies, input.target);
-        await openLogEntry(db, logKey(input, 'backfill'), logEntry(input));
+        await recorded(openLogEntry(db, logKey(input, 'backfill'), logEntry(input)));
         const { done, counts } = await runSlice(target, job(dependencies, input), {
           signal,
           untilMs: SLICE_MS,
@@ -43,22 +44,28 @@ export function backfillActivities(dependencies: Dependencies) {
       const checkpoint = await readCheckpoint(target, input.runId, input.phase);
       const counts = checkpoint?.counts ?? NO_ROWS;
       const errorDetails = await listExceptions(target, input.runId, input.phase, { limit: ERRORS_IN_LOG });
-      await updateLogEntry(db, logKey(input, 'backfill'), { counts, errorDetails, outcome: 'completed' });
+      await recorded(
+        updateLogEntry(db, logKey(input, 'backfill'), { counts, errorDetails, outcome: 'completed' }),
+      );
       const estimatedRows = counts.processed;
-      await reportProgress(db, input.runId, input.phase, { counts, estimatedRows, rowsPerSecond: 0 });
+      await recorded(
+        reportProgress(db, input.runId, input.phase, { counts, estimatedRows, rowsPerSecond: 0 }),
+      );
       return counts;
     },
 
     undoBackfillSlice: (input: BackfillInput): Promise<UndoSliceResult> =>
       whileHeartbeating(async (signal) => {
         const target = targetNamed(dependencies, input.target);
-        await openLogEntry(db, logKey(input, 'undo'), logEntry(input));
+        await recorded(openLogEntry(db, logKey(input, 'undo'), logEntry(input)));
         const result = await undoSlice(target, job(dependencies, input), { signal, untilMs: SLICE_MS });
         await copyExceptions(db, target, input);
         const { restored, kept, done } = result;
         const counts = { ...NO_ROWS, processed: restored + kept, migrated: restored, skipped: kept };
         const outcome = done ? `${plural(restored, 'row')} restored, ${kept} kept` : undefined;
-        await updateLogEntry(db, logKey(input, 'undo'), { counts, ...(outcome ? { outcome } : {}) });
+        await recorded(
+          updateLogEntry(db, logKey(input, 'undo'), { counts, ...(outcome ? { outcome } : {}) }),
+        );
         return { done, restored, kept };
       }),
     undoRows: (input: BackfillInput & { keys: string[][] }): Promise<UndoRowsResult> =>
@@ -105,17 +112,19 @@ async function copyExceptions(db: ControlDb, target: Target, { runId, phase }: B
   let after: string | undefined;
   for (;;) {
     const page = await listExceptions(target, runId, phase, { after, limit: EXCEPTIONS_PER_COPY });
-    await storeExceptions(
-      db,
-      page.map(({ key, kind, reason, suggestion, sqlstate }) => ({
-        runId,
-        phase,
-        key: JSON.stringify(key),
-        kind,
-        reason,
-        suggestion,
-        sqlstate,
-      })),
+    await recorded(
+      storeExceptions(
+        db,
+        page.map(({ key, kind, reason, suggestion, sqlstate }) => ({
+          runId,
+          phase,
+          key: JSON.stringify(key),
+          kind,
+          reason,
+          suggestion,
+          sqlstate,
+        })),
+      ),
     );
     after = page.at(-1)?.id;
     if (page.length < EXCEPTIONS_PER_COPY) return;

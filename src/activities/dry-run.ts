@@ -10,6 +10,7 @@ import { classifySqlError } from '../targets/postgres/errors.ts';
 import { readOnlyQuery } from '../targets/postgres/read-only-query.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
 import { whileHeartbeating } from './heartbeat.ts';
+import { recorded } from './records.ts';
 import { runQuery } from './validate.ts';
 
 export function dryRunActivities(dependencies: Dependencies) {
@@ -18,11 +19,13 @@ export function dryRunActivities(dependencies: Dependencies) {
       whileHeartbeating(async (signal) => {
         const { phase } = input;
         const report = await dryRunOf(dependencies, input, phase, signal);
-        await storeDryRunPhase(dependencies.db, input.dryRunId, {
-          name: phase.name,
-          kind: phase.kind,
-          ...report,
-        });
+        await recorded(
+          storeDryRunPhase(dependencies.db, input.dryRunId, {
+            name: phase.name,
+            kind: phase.kind,
+            ...report,
+          }),
+        );
         return { summary: report.summary };
       }),
   };
@@ -81,16 +84,18 @@ async function backfill(
   const { plan, dryRunId, performedBy, batchSize, offset, limit } = input;
   const target = targetNamed(dependencies, plan.target);
   const key = { runId: dryRunId, phase: phase.name, action: 'dry-run' } as const;
-  await openLogEntry(dependencies.db, key, {
-    planName: plan.name,
-    target: plan.target,
-    tableName: phase.table,
-    performedBy: performedBy.name,
-  });
+  await recorded(
+    openLogEntry(dependencies.db, key, {
+      planName: plan.name,
+      target: plan.target,
+      tableName: phase.table,
+      performedBy: performedBy.name,
+    }),
+  );
   const job = { runId: dryRunId, phase, transforms: dependencies.transforms };
   const report = await dryRunBackfill(target, job, { batchSize, offset, limit, signal });
   const { counts, durationMs } = report;
-  await updateLogEntry(dependencies.db, key, { counts, outcome: 'completed', errorDetails: [] });
+  await recorded(updateLogEntry(dependencies.db, key, { counts, outcome: 'completed', errorDetails: [] }));
   const summary =
     `would migrate ${counts.migrated} of ${counts.processed} rows (${counts.skipped} skipped, ` +
     `${counts.ambiguous} ambiguous, ${counts.failed} failing); looked at in ${formatMs(durationMs)}`;

@@ -1,25 +1,15 @@
-import type { FlagInput, PhaseRef } from '../contracts/activities.ts';
-import { recordEvent } from '../db/run-events.ts';
+import type { FlagInput, FlagState, PhaseRef } from '../contracts/activities.ts';
 import type { FlagReference } from '../domain/plan.ts';
-import type { FlagState } from '../flags/flag-store.ts';
 import { createTableFlagStore } from '../flags/table-flag-store.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
 
 export function flagActivities(dependencies: Dependencies) {
   return {
-    setFlag: async ({ runId, target, phase, flag, percentage, enabled, key }: FlagInput): Promise<void> => {
+    setFlag: async ({ target, flag, percentage, enabled }: FlagInput): Promise<void> => {
       const store = createTableFlagStore(targetNamed(dependencies, target), flag.table);
       const closing = !enabled && percentage === 0;
-      if (!(closing && (await store.read(flag.name)) === undefined))
-        await store.write(flag.name, { enabled, percentage });
-      await recordEvent(dependencies.db, {
-        runId,
-        key,
-        type: 'flag',
-        phase,
-        message: `${flag.name} set to ${percentage} %${enabled ? '' : ' and disabled'}`,
-        data: { flag: flag.name, percentage, enabled },
-      });
+      if (closing && (await store.read(flag.name)) === undefined) return;
+      await store.write(flag.name, { enabled, percentage });
     },
 
     readFlag: async ({ target, flag }: PhaseRef & { flag: FlagReference }): Promise<FlagState> => {

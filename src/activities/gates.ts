@@ -1,8 +1,16 @@
+import { log } from '@temporalio/activity';
 import type { SampleInput } from '../contracts/activities.ts';
+import type { ControlDb } from '../db/control-db.ts';
 import { recordMeasurement } from '../db/gate-measurements.ts';
 import { recordEvent } from '../db/run-events.ts';
 import { scaledMs } from '../domain/duration.ts';
-import { type GateHistory, judge, NO_MEASUREMENTS } from '../domain/gate-verdict.ts';
+import {
+  type GateHistory,
+  type Judgement,
+  judge,
+  NO_MEASUREMENTS,
+  type Verdict,
+} from '../domain/gate-verdict.ts';
 import type { Gate } from '../domain/plan.ts';
 import { measureSqlGate } from '../gates/sql-gate.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
@@ -32,7 +40,7 @@ async function sample(
   gate: Gate,
   signal: AbortSignal,
 ): Promise<GateHistory> {
-  const { runId, phase, percentage, sequence } = input;
+  const { runId, percentage } = input;
   const windowMs = Math.max(SHORTEST_WINDOW_MS, scaledMs(gate.window, input.timeScale));
   const parameters = {
     since: new Date(Math.max(input.stageStartedAt, Date.now() - windowMs)),
@@ -46,36 +54,31 @@ async function sample(
   const history = judge(gate, before, measurement);
   if (!history.last) return history;
 
-  const { value, verdict, reason } = history.last;
-  await recordMeasurement(dependencies.db, {
-    runId,
-    phase,
-    percentage,
-    gate: gate.name,
-    sequence,
-    value,
-    verdict,
-    reason,
-  });
-  // Every measurement is kept; watchers hear of those that say something new.
-  if (verdict !== before.last?.verdict) {
-    await recordEvent(dependencies.db, {
-      runId,
-      key: `${phase}/${percentage}/${input.stageStartedAt}/${gate.name}/${sequence}`,
-      type: 'gate',
-      phase,
-      message: `${gate.name} at ${percentage} %: ${verdict}, ${reason}`,
-      data: {
-        gate: gate.name,
-        percentage,
-        value,
-        verdict,
-        reason,
-        op: gate.op,
-        threshold: gate.threshold,
-        unit: gate.unit,
-      },
-    });
+  try {
+    await record(dependencies.db, input, gate, history.last, before.last?.verdict);
+  } catch (error) {
+    // A rollback must not wait for the control database. The measurement stays known as this activity's result.
+    log.warn('a measurement could not be recorded', { gate: gate.name, ...history.last, error });
   }
   return history;
+}
+
+/** Every measurement is kept; watchers hear of those that say something new. */
+async function record(
+  db: ControlDb,
+  { runId, phase, percentage, sequence, stageStartedAt }: SampleInput,
+  { name: gate, op, threshold, unit }: Gate,
+  { value, verdict, reason }: Judgement,
+  verdictBefore: Verdict | undefined,
+): Promise<void> {
+  await recordMeasurement(db, { runId, phase, percentage, gate, sequence, value, verdict, reason });
+  if (verdict === verdictBefore) return;
+  await recordEvent(db, {
+    runId,
+    key: `${phase}/${percentage}/${stageStartedAt}/${gate}/${sequence}`,
+    type: 'gate',
+    phase,
+    message: `${gate} at ${percentage} %: ${verdict}, ${reason}`,
+    data: { gate, percentage, value, verdict, reason, op, threshold, unit },
+  });
 }

@@ -8,6 +8,7 @@ import { readOnlyQuery } from '../targets/postgres/read-only-query.ts';
 import type { Target } from '../targets/target.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
 import { whileHeartbeating } from './heartbeat.ts';
+import { recorded } from './records.ts';
 
 /** Rows shown of what an informational or a failed query found. */
 const SAMPLE_ROWS = 10;
@@ -21,13 +22,15 @@ export function validateActivities(dependencies: Dependencies) {
         const results: QueryResult[] = [];
         for (const query of input.queries) results.push(await runQuery(target, query, input.runId, signal));
         const failed = results.filter((result) => !result.passed);
-        await recordEvent(dependencies.db, {
-          runId: input.runId,
-          type: 'validation',
-          phase: input.phase,
-          message: `${results.length - failed.length} of ${results.length} validation queries passed`,
-          data: { queries: results },
-        });
+        await recorded(
+          recordEvent(dependencies.db, {
+            runId: input.runId,
+            type: 'validation',
+            phase: input.phase,
+            message: `${results.length - failed.length} of ${results.length} validation queries passed`,
+            data: { queries: results },
+          }),
+        );
         const informational = results.filter((result) => result.informational).length;
         if (failed.length === 0) return { passed: results.length - informational, informational };
         throw ApplicationFailure.create({

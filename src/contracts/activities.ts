@@ -36,7 +36,7 @@ export type PhaseRecord = {
 export type NoteRecord = {
   runId: string;
   phase: string | null;
-  type: 'command' | 'stage' | 'note';
+  type: 'command' | 'stage' | 'flag' | 'note';
   message: string;
   data?: Record<string, unknown>;
   key: string;
@@ -70,7 +70,8 @@ export type QueryResult = {
   sample: Record<string, unknown>[];
 };
 
-export type FlagInput = PhaseRef & { flag: FlagReference; percentage: number; enabled: boolean; key: string };
+export type FlagState = { enabled: boolean /** 0 to 100. */; percentage: number };
+export type FlagInput = PhaseRef & FlagState & { flag: FlagReference };
 
 export type SampleInput = PhaseRef & {
   gates: Gate[];
@@ -143,7 +144,7 @@ export type TargetActivities = {
   validate(input: ValidationInput): Promise<{ passed: number; informational: number }>;
   /** Sets a flag. Closing a flag that is not there succeeds: nobody can see it. */
   setFlag(input: FlagInput): Promise<void>;
-  readFlag(input: PhaseRef & { flag: FlagReference }): Promise<{ enabled: boolean; percentage: number }>;
+  readFlag(input: PhaseRef & { flag: FlagReference }): Promise<FlagState>;
   /** Measures the gates at once, judges and records each; returns what they remember now, by name. */
   sampleGates(input: SampleInput): Promise<Record<string, GateHistory>>;
   /** What the phase would do, found out in READ ONLY transactions. */

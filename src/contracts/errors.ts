@@ -8,6 +8,8 @@ export const FAILURE = {
   statementRefused: 'StatementRefused',
   /** A retryable fault: connection lost, lock timeout, deadlock, serialization, failover. */
   targetUnavailable: 'TargetUnavailable',
+  /** The control database did not take a record; always retried. */
+  controlUnavailable: 'ControlDatabaseUnavailable',
   /** Another worker has taken over the backfill. */
   leaseLost: 'LeaseLost',
   /** More rows failed than the plan allows. */

@@ -4,6 +4,7 @@ import { durationMs } from '../domain/duration.ts';
 import type { BackfillPhase, BackupPhase, RolloutPhase, SchemaPhase } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { long, quick } from './activities.ts';
+import { closeFlag } from './flag.ts';
 import { phaseRef } from './phase.ts';
 
 /** Undoes whatever the phase has done, much or little; returns in words what that was. */
@@ -11,7 +12,7 @@ export async function undoPhase(input: PhaseInput): Promise<string> {
   const { phase } = input;
   switch (phase.kind) {
     case 'rollout':
-      return closeFlag({ ...input, phase });
+      return close({ ...input, phase });
     case 'backfill':
       return restoreRows({ ...input, phase });
     case 'backup':
@@ -23,15 +24,10 @@ export async function undoPhase(input: PhaseInput): Promise<string> {
   }
 }
 
-async function closeFlag(input: PhaseInput<RolloutPhase>): Promise<string> {
-  const { flag, name } = input.phase;
-  await quick(input.target, `Set ${flag.name} to 0 % and disable it`).setFlag({
-    ...phaseRef(input),
-    flag,
-    percentage: 0,
-    enabled: false,
-    key: `${name}/${workflowInfo().firstExecutionRunId}/close`,
-  });
+async function close(input: PhaseInput<RolloutPhase>): Promise<string> {
+  const { flag } = input.phase;
+  const { recorded } = await closeFlag(phaseRef(input), flag);
+  await recorded;
   return `${flag.name} set to 0 % and disabled`;
 }
 

@@ -84,6 +84,26 @@ describe('a worker that is killed in the middle of a backfill', () => {
   }, 120_000);
 });
 
+describe('a control database that is away', () => {
+  it('does not keep a breach from closing the flag; the run is told when it is back', async () => {
+    const app = await system({ setup: PEOPLE });
+    const run = await app.start(plan('control-away', schema, rollout), { timeScale: 20_000 });
+    const flag = async () => {
+      const { rows } = await app.target.query(
+        'SELECT enabled, rollout_percentage AS percentage FROM feature_flags',
+      );
+      return rows[0];
+    };
+    await until(async () => (await flag()).percentage === 10, { what: 'the first stage' });
+    const back = await app.takeControlDatabaseAway();
+    await app.target.query('UPDATE health SET error_rate = 4.2');
+    await until(async () => (await flag()).enabled === false, { what: 'the closed flag' });
+    expect(await flag()).toEqual({ enabled: false, percentage: 0 });
+    await back();
+    expect((await run.reaches('rolled_back')).reason).toContain('gate "error-rate" breached at');
+  }, 90_000);
+});
+
 describe('a server that is stopped and started during a run', () => {
   async function ownServers() {
     const directory = temporaryDirectory();

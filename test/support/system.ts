@@ -11,6 +11,7 @@ import { registerPlan } from '../../src/db/plans.ts';
 import { listEvents } from '../../src/db/run-events.ts';
 import { listPhases } from '../../src/db/run-phases.ts';
 import { createRun, findRun } from '../../src/db/runs.ts';
+import { runStatement } from '../../src/dev/database.ts';
 import type { Actor } from '../../src/domain/approval.ts';
 import type { RunCommand, RunStatus } from '../../src/domain/run-state.ts';
 import { planHash } from '../../src/plan/hash.ts';
@@ -83,6 +84,17 @@ export async function startSystem({
     db,
     client,
     config,
+    /** Lets nobody connect to the control database, as if its server were away; returns the way back. */
+    takeControlDatabaseAway: async () => {
+      const name = pg.escapeIdentifier(control.name);
+      const server = servers?.postgresUrl ?? inject('postgresUrl');
+      await runStatement(server, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+      await runStatement(
+        server,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${pg.escapeLiteral(control.name)}`,
+      );
+      return () => runStatement(server, `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+    },
     stopWorker: async () => {
       await worker?.close();
       worker = undefined;
