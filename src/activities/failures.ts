@@ -1,6 +1,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { FAILURE } from '../contracts/errors.ts';
 import { classifySqlError, describeSqlError } from '../targets/postgres/errors.ts';
+import type { StatementError } from '../targets/postgres/schema-change.ts';
 
 type Activity<A extends unknown[], R> = (...args: A) => Promise<R>;
 
@@ -52,7 +53,7 @@ function knownFailure(error: unknown): { type: string; message: string; nonRetry
       return {
         type: FAILURE.statementRefused,
         message,
-        nonRetryable: classifySqlError(error) !== 'retryable',
+        nonRetryable: classifySqlError(error) !== 'retryable' || (error as StatementError).gaveUp,
       };
     default:
       return undefined;

@@ -12,7 +12,7 @@ import {
 import { FAILURE } from '../contracts/errors.ts';
 import { phaseWorkflowId, undoWorkflowId } from '../contracts/names.ts';
 import type { MigrationInput, PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
-import type { Phase, PhaseKind } from '../domain/plan.ts';
+import type { CleanupPhase, Phase, PhaseKind } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { refusal } from '../domain/run-state.ts';
 import { preflight, quick } from './activities.ts';
@@ -60,6 +60,8 @@ async function checkPlan(run: Run): Promise<void> {
   try {
     await preflight(plan.target).preflight({ plan });
   } catch (error) {
+    // Whoever has asked for a rollback meanwhile gets it; nothing was done yet.
+    if (run.undoReason !== undefined) return;
     const reason = reasonOf(error);
     run.apply('refuse_preflight', reason);
     await run.recorded();
@@ -95,12 +97,8 @@ async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 
   run.work = work;
   try {
     return await work.run(async () => {
-      if (phase.kind === 'cleanup' && phase.after) {
-        const guard = await runChild(run, phase, {
-          type: 'cleanupGuard',
-          workflowId: `${workflowId}/guard`,
-          summary: `wait until ${phase.after.flag.name} was at 100 % for ${phase.after.for}`,
-        });
+      if (phase.kind === 'cleanup') {
+        const guard = await passGuard(run, phase, `${workflowId}/guard`);
         if (guard.kind !== 'done') return guard;
       }
       if (phase.pointOfNoReturn) run.pastPointOfNoReturn = phase.name;
@@ -111,6 +109,18 @@ async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 
     return { kind: 'failed', reason: isCancellation(error) ? 'cancelled from outside' : reasonOf(error) };
   } finally {
     run.work = undefined;
+  }
+}
+
+/** A pause that comes when the guard has just ended holds the cleanup back as well; then the guard looks again. */
+async function passGuard(run: Run, phase: CleanupPhase, workflowId: string): Promise<PhaseOutcome> {
+  const { after } = phase;
+  if (!after) return { kind: 'done', summary: 'no flag to wait for' };
+  const summary = `wait until ${after.flag.name} was at 100 % for ${after.for}`;
+  for (;;) {
+    const guard = await runChild(run, phase, { type: 'cleanupGuard', workflowId, summary });
+    if (guard.kind !== 'done' || run.status !== 'paused') return guard;
+    await condition(() => run.status !== 'paused');
   }
 }
 
@@ -195,7 +205,8 @@ async function undoPhases(run: Run, reason: string): Promise<MigrationResult> {
       run.recordPhase(phase, 'undone', summary);
     });
   }
-  await untilUndone(run, 'target', () => forgetTargetState(run));
+  // A run that began nothing has nothing there, and the target may be what could not be reached.
+  if (run.begun.length > 0) await untilUndone(run, 'target', () => forgetTargetState(run));
   run.phase = undefined;
   run.apply('undone', reason);
   return { status: 'rolled_back', reason };

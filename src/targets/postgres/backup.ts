@@ -47,8 +47,8 @@ export async function backUpTable(
 }
 
 /**
- * Drops a copy that this run has made. False when there is none.
- * @throws Error when a table of that name is somebody else's.
+ * Drops a copy that this run has made. False when there is none; a table of that name that is somebody else's, or a name
+ * that no table can have, is what kept the copy from being made, and must not keep the run from being undone.
  */
 export async function dropBackup(
   target: Target,
@@ -56,13 +56,22 @@ export async function dropBackup(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<boolean> {
   const lockTimeoutMs = request.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS;
-  return await target.transaction({ lockTimeoutMs, signal }, async (session) => {
-    const copy = await findCopy(session, request);
-    if (!copy) return false;
-    recordedRows(copy, request);
-    await session.query(`DROP TABLE ${copy.name}`);
-    return true;
-  });
+  try {
+    return await target.transaction({ lockTimeoutMs, signal }, async (session) => {
+      const copy = await findCopy(session, request);
+      if (!copy || !isOwn(copy, request)) return false;
+      await session.query(`DROP TABLE ${copy.name}`);
+      return true;
+    });
+  } catch (error) {
+    if (isWrongName(error)) return false;
+    throw error;
+  }
+}
+
+/** invalid_parameter_value, as parse_ident says it, and invalid_name, as to_regclass does */
+function isWrongName(error: unknown): boolean {
+  return ['22023', '42602'].includes(sqlState(error) ?? '');
 }
 
 type Copy = { name: string; comment: string };
@@ -125,18 +134,21 @@ function provenance({ runId, table }: BackupRequest): string {
   return `Cutover backup of ${table}, run ${runId}`;
 }
 
+function isOwn({ comment }: Copy, request: BackupRequest): boolean {
+  return comment.startsWith(`${provenance(request)}: `);
+}
+
 /** @throws Error when another run, or nobody of Cutover's, has made the table. */
-function recordedRows({ name, comment }: Copy, request: BackupRequest): number {
-  const prefix = `${provenance(request)}: `;
-  const rows = comment.startsWith(prefix) ? Number.parseInt(comment.slice(prefix.length), 10) : Number.NaN;
-  if (Number.isNaN(rows)) {
+function recordedRows(copy: Copy, request: BackupRequest): number {
+  const { name, comment } = copy;
+  if (!isOwn(copy, request)) {
     const owner = comment === '' ? 'has no comment' : `has the comment "${comment}"`;
     throw new Error(
       `the table ${name} exists and was not made as this run's backup of ${request.table} (it ${owner}); ` +
         'give the backup another name, or drop that table',
     );
   }
-  return rows;
+  return Number.parseInt(comment.slice(`${provenance(request)}: `.length), 10);
 }
 
 async function count(session: Session, rows: string): Promise<number> {

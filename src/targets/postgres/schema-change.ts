@@ -1,7 +1,7 @@
 import type { Target } from '../target.ts';
 import { forgetPhase, upState } from './applied-statements.ts';
 import { concurrentIndex } from './concurrent-index.ts';
-import { describeSqlError } from './errors.ts';
+import { describeSqlError, StillBusyError } from './errors.ts';
 import { isLockFailure, type LockRetry, retryForLock } from './lock-retry.ts';
 import { ensureOwnSchema } from './own-schema.ts';
 import { singleStatement } from './single-statement.ts';
@@ -32,10 +32,13 @@ export type SchemaChangeResult = { applied: number; skipped: number };
 export class StatementError extends Error {
   override readonly name = 'StatementError';
   readonly index: number;
+  /** The locks were not free in as many attempts as the plan allows; on the way back this is never the end. */
+  readonly gaveUp: boolean;
 
-  constructor(message: string, index: number, options?: ErrorOptions) {
+  constructor(message: string, index: number, options?: ErrorOptions & { gaveUp?: boolean }) {
     super(message, options);
     this.index = index;
+    this.gaveUp = options?.gaveUp ?? false;
   }
 }
 
@@ -113,6 +116,8 @@ async function runStep(
       ? ` (its locks were not free in ${lockAttempts} attempts of up to ${lockTimeoutMs} ms)`
       : '';
     const what = `statement ${index + 1} of ${step.total}${lock}: `;
-    throw new StatementError(what + describeSqlError(error, step), index, { cause: error });
+    // What an earlier worker left running ends some time, so it is worth waiting for.
+    const gaveUp = isLockFailure(error) && step.direction === 'up' && !(error instanceof StillBusyError);
+    throw new StatementError(what + describeSqlError(error, step), index, { cause: error, gaveUp });
   }
 }

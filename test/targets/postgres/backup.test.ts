@@ -82,8 +82,11 @@ test('a table of that name from another run, another table or another hand is ne
   ];
   for (const other of others) {
     await expect(backUpTable(fixture.target, other)).rejects.toThrow(/was not made as this run's backup/);
-    await expect(dropBackup(fixture.target, other)).rejects.toThrow(/was not made as this run's backup/);
+    expect(await dropBackup(fixture.target, other)).toBe(false);
   }
+  expect(await fixture.sql(`SELECT to_regclass('foreign_backup') IS NOT NULL AS there`)).toEqual([
+    { there: true },
+  ]);
   expect(await fixture.sql('SELECT count(*)::int AS n FROM campaign_backup')).toEqual([{ n: 5 }]);
 });
 
@@ -92,6 +95,12 @@ test('its own run drops it, once', async () => {
   expect(await dropBackup(fixture.target, request)).toBe(true);
   expect(await dropBackup(fixture.target, request)).toBe(false);
   expect(await fixture.sql(`SELECT to_regclass('campaign_backup') AS copy`)).toEqual([{ copy: null }]);
+});
+
+test('a name that no table can have is told, and leaves nothing to drop', async () => {
+  const wrong = { ...request, as: 'campaign-backup' };
+  await expect(backUpTable(fixture.target, wrong)).rejects.toThrow(/not a valid identifier/);
+  expect(await dropBackup(fixture.target, wrong)).toBe(false);
 });
 
 test('dropping waits no longer than lock_timeout', async () => {
