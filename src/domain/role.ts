@@ -5,3 +5,7 @@ export type Role = (typeof ROLES)[number];
 export function roleAtLeast(role: Role, needed: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(needed);
 }
+
+export function isRole(value: unknown): value is Role {
+  return ROLES.some((role) => role === value);
+}

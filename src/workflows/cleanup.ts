@@ -1,17 +1,20 @@
-import { sleep } from '@temporalio/workflow';
+import { condition, sleep } from '@temporalio/workflow';
 import type { PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import { durationMs, formatMs, scaledMs } from '../domain/duration.ts';
 import type { CleanupPhase } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { long, quick } from './activities.ts';
 import { phaseRef } from './phase.ts';
+import { listenForCommands } from './phase-commands.ts';
 
 /**
  * Waits until nothing can need what the cleanup drops: the flag at 100 % for the plan's time. It runs before the cleanup's
- * point of no return, so that the run can still be rolled back while it waits.
+ * point of no return, so that the run can still be rolled back while it waits. A pause holds it back; the flag is looked at
+ * after that.
  */
 export async function cleanupGuard(input: PhaseInput<CleanupPhase>): Promise<PhaseOutcome> {
   const { after } = input.phase;
+  const heard = listenForCommands(input.paused);
   if (!after) return { kind: 'done', summary: 'no flag to wait for' };
   const reachedAt = input.fullyRolledOutAt[after.flag.name];
   if (reachedAt === undefined)
@@ -19,6 +22,8 @@ export async function cleanupGuard(input: PhaseInput<CleanupPhase>): Promise<Pha
 
   const remaining = reachedAt + scaledMs(after.for, input.timeScale) - Date.now();
   if (remaining > 0) await sleep(remaining, { summary: `${after.flag.name} at 100 % for ${after.for}` });
+
+  await condition(() => !heard.paused);
 
   const flag = await quick(input.target, `Read ${after.flag.name}`).readFlag({
     ...phaseRef(input),

@@ -46,7 +46,8 @@ export function newHold(input: HoldInput, startedAt: number, holdMs: number): Ho
 
 /**
  * Watches the gates until the hold is over and every gate passes. A breach ends it at once, also while the run is paused:
- * a pause stops the hold's clock, not the watch. When time is up but a gate has no passing measurement, it goes on holding.
+ * a pause stops the hold's clock and its end, not the watch. When time is up but a gate has no passing measurement, it goes
+ * on holding.
  * @param state is changed in place.
  * @param carryOver says when the history has grown so long that the workflow should continue as new.
  */
@@ -62,7 +63,7 @@ export async function holdUnderWatch(
     if (breach) return { kind: 'breached', reason: breach };
     if (commands.advancedBy !== undefined)
       return { kind: 'passed', reason: `advanced by ${commands.advancedBy}` };
-    if (state.remainingMs <= 0 && undecided(input, state).length === 0) {
+    if (!commands.paused && state.remainingMs <= 0 && undecided(input, state).length === 0) {
       return {
         kind: 'passed',
         reason: input.gates.length > 0 ? 'hold over, every gate passed' : 'hold over',

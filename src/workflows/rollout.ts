@@ -1,4 +1,4 @@
-import { startChild } from '@temporalio/workflow';
+import { condition, startChild } from '@temporalio/workflow';
 import { stageWorkflowId } from '../contracts/names.ts';
 import type { PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import type { RolloutPhase, RolloutStage } from '../domain/plan.ts';
@@ -19,6 +19,7 @@ export async function rolloutPhase(input: PhaseInput<RolloutPhase>): Promise<Pha
 
   let reached100At: number | undefined;
   for (const stage of phase.stages) {
+    await condition(() => !heard.paused);
     stageCommands.expectChild();
     const child = await startChild<typeof rolloutStage>('rolloutStage', {
       ...childOptions(input, `${phase.flag.name} at ${stage.percentage} % for ${stage.hold}`),

@@ -8,14 +8,15 @@ import {
 import { type CommandInput, STATE_QUERY } from '../contracts/commands.ts';
 import { FAILURE } from '../contracts/errors.ts';
 import type { RunState } from '../contracts/runs.ts';
-import { approvalRefusal } from '../domain/approval.ts';
+import { type Actor, approvalRefusal } from '../domain/approval.ts';
+import { isRole } from '../domain/role.ts';
 import { RUN_COMMANDS, type RunCommand, refusal } from '../domain/run-state.ts';
 import type { Run } from './run.ts';
 
 export const stateQuery = defineQuery<RunState>(STATE_QUERY);
 
 /** Whoever can signal from the Web UI or Temporal's CLI administers the server. */
-const FROM_TEMPORAL: CommandInput = { actor: { name: 'temporal', role: 'admin' } };
+const FROM_TEMPORAL: Actor = { name: 'temporal', role: 'admin' };
 
 /**
  * Every command exists twice: as an update, whose caller hears at once whether it was accepted, and as a signal of the same
@@ -26,19 +27,30 @@ export function handleCommands(run: Run): void {
   for (const command of RUN_COMMANDS) {
     setHandler(
       defineUpdate<RunState, [CommandInput?]>(command),
-      async (input = FROM_TEMPORAL) => {
-        await carryOut(run, command, input);
+      async (given?: CommandInput) => {
+        await carryOut(run, command, readInput(given));
         return run.state();
       },
-      { validator: (input = FROM_TEMPORAL) => refuseUnlessAllowed(run, command, input) },
+      { validator: (given?: CommandInput) => refuseUnlessAllowed(run, command, readInput(given)) },
     );
-    setHandler(defineSignal<[CommandInput?]>(command), async (input = FROM_TEMPORAL) => {
+    setHandler(defineSignal<[CommandInput?]>(command), async (given?: CommandInput) => {
+      const input = readInput(given);
       const why = whyRefused(run, command, input);
       if (why === undefined) return carryOut(run, command, input);
       run.recordNote({ type: 'command', message: `${command} by ${input.actor.name} refused: ${why}` });
       await run.recorded();
     });
   }
+}
+
+/** People at the Temporal server may send anything, and a signal's handler that throws would block the run for ever. */
+function readInput(given: unknown): CommandInput {
+  const { actor, reason } = (given ?? {}) as { actor?: Partial<Actor> | null; reason?: unknown };
+  const { name, role } = actor ?? {};
+  return {
+    actor: typeof name === 'string' && isRole(role) ? { name, role } : FROM_TEMPORAL,
+    reason: typeof reason === 'string' ? reason : undefined,
+  };
 }
 
 function refuseUnlessAllowed(run: Run, command: RunCommand, input: CommandInput): void {
