@@ -1,3 +1,4 @@
+import { storableJson } from '../../../domain/storable.ts';
 import type { Session } from '../../target.ts';
 import { hasOwnTables } from './checkpoint.ts';
 import type { Key } from './table.ts';
@@ -77,12 +78,4 @@ export async function selectExceptions(
     [runId, phase, after ?? '0', limit],
   );
   return rows;
-}
-
-/** `jsonb` holds neither NUL nor half a surrogate pair, both of which may come with a reason or a suggestion. */
-function storableJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
-    /(\\\\)|\\u(?:0000|d[89a-f][0-9a-f]{2})/g,
-    (_, backslash?: string) => (backslash ? backslash : '\\ufffd'),
-  );
 }

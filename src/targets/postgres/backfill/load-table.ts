@@ -1,6 +1,6 @@
 import type { Session, TableShape } from '../../target.ts';
 import { describeTable } from '../catalog.ts';
-import { readAlias, readColumns } from './read-columns.ts';
+import { readAlias, readColumns, readMayRefuseWrites } from './read-columns.ts';
 import type { BackfillColumn, BackfillTable } from './table.ts';
 
 /** What a backfill says about the table it works on. */
@@ -37,6 +37,7 @@ export async function tableOf(session: Session, shape: TableShape, use: TableUse
     alias: await readAlias(session, qualifiedName),
     key: names.map((name) => columnNamed(columns, name, qualifiedName)),
     columns,
+    mayRefuseWrites: await readMayRefuseWrites(session, qualifiedName),
   };
 }
 

@@ -46,6 +46,25 @@ export async function readAlias(session: Session, qualifiedName: string): Promis
   return alias;
 }
 
+/**
+ * May the table silently leave a row unwritten that an UPDATE finds? Triggers, policies and rules may; so may those of a
+ * partition, which are not looked at one by one.
+ */
+export async function readMayRefuseWrites(session: Session, qualifiedName: string): Promise<boolean> {
+  const { rows } = await session.query<{ may: boolean }>(
+    `SELECT c.relkind <> 'r' OR c.relrowsecurity OR c.relhasrules OR EXISTS (
+              SELECT FROM pg_trigger t
+               WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND (t.tgtype & ${BEFORE_EACH_ROW}) = ${BEFORE_EACH_ROW}
+            ) AS may
+       FROM pg_class c WHERE c.oid = to_regclass($1)`,
+    [qualifiedName],
+  );
+  return rows[0]?.may ?? true;
+}
+
+/** Bits of pg_trigger.tgtype: for each row, and before it is written. */
+const BEFORE_EACH_ROW = 1 | 2;
+
 /** A domain is looked through to the type below it, which decides how its text is read and cast. */
 const READ_COLUMNS = `
   WITH RECURSIVE listed AS (

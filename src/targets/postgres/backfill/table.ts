@@ -34,6 +34,8 @@ export type BackfillTable = {
   alias: string;
   key: BackfillColumn[];
   columns: ReadonlyMap<string, BackfillColumn>;
+  /** A trigger, policy or rule may leave a row unwritten without an error. */
+  mayRefuseWrites: boolean;
 };
 
 /** A value per key column, as text that casts back to exactly the same value. */

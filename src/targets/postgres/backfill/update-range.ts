@@ -17,20 +17,49 @@ export type UpdateRange = {
 /**
  * Writes the expressions to the range's rows that meet the condition. `found` are the rows that were to be written; fewer
  * are `changed` when a trigger or policy suppresses writes, or when a row changed its key meanwhile.
- *
+ */
+export async function updateRange(
+  session: Session,
+  table: BackfillTable,
+  update: UpdateRange,
+): Promise<{ found: number; changed: number }> {
+  if (update.journal || table.mayRefuseWrites) return updateAndCompare(session, table, update);
+  // Nothing is kept of the rows and nothing can suppress a write, so their keys need not be collected and compared.
+  const changed = await updatePlainly(session, table, update);
+  return { found: changed, changed };
+}
+
+async function updatePlainly(
+  session: Session,
+  table: BackfillTable,
+  { set, where, range }: UpdateRange,
+): Promise<number> {
+  const params = new Params();
+  const { rowCount } = await session.query(
+    `UPDATE ${table.qualifiedName} SET ${assignments(set)}
+      WHERE ${inRange(table, range, params)}${where === undefined ? '' : ` AND ${parenthesised(where)}`}`,
+    params.values,
+  );
+  return rowCount;
+}
+
+function assignments(set: Record<string, string>): string {
+  return Object.entries(set)
+    .map(([column, expression]) => `${quoteIdentifier(column)} = ${parenthesised(expression)}`)
+    .join(', ');
+}
+
+/**
  * The rows are locked by the first item, so what is journalled is what the update then overwrites, whatever the
  * application commits in between. The range is repeated for the update, so that its join can never scan the whole table.
  */
-export async function updateRange(
+async function updateAndCompare(
   session: Session,
   table: BackfillTable,
   { set, written, where, range, journal }: UpdateRange,
 ): Promise<{ found: number; changed: number }> {
   const params = new Params();
   const rowsInRange = inRange(table, range, params);
-  const assignments = Object.entries(set).map(
-    ([column, expression]) => `${quoteIdentifier(column)} = ${parenthesised(expression)}`,
-  );
   const keys = table.key.map((column, i) => `${ref(table, column)} AS cutover_k${i}`).join(', ');
   const sameKey = table.key.map((column, i) => `${ref(table, column)} = cutover_k${i}`).join(' AND ');
   const { rows } = await session.query<{ found: number; changed: number }>(
@@ -40,7 +69,7 @@ export async function updateRange(
         WHERE ${rowsInRange}${where === undefined ? '' : ` AND ${parenthesised(where)}`}
           FOR NO KEY UPDATE OF ${table.alias}
      ), cutover_changed AS (
-       UPDATE ${table.qualifiedName} SET ${assignments.join(', ')}
+       UPDATE ${table.qualifiedName} SET ${assignments(set)}
          FROM cutover_found
         WHERE ${sameKey} AND ${rowsInRange}
        RETURNING ${asTextArray(table, table.key)} AS key, cutover_before AS before,
