@@ -27,6 +27,11 @@ export type WorkerSetup = {
 /** How long running activities may take to notice the shutdown before their connections are cut. */
 const GRACE = '5s';
 const FORCE_AFTER = '20s';
+/**
+ * Activities hear of a pause or a rollback in the answer to a heartbeat. Temporal's own pace, most of the heartbeat timeout,
+ * would let a backfill write on for seconds after its run was called paused.
+ */
+const MAX_HEARTBEAT_THROTTLE = '1s';
 /** Workflows kept in memory; others are replayed from their history when something happens to them. */
 const MAX_CACHED_WORKFLOWS = 500;
 
@@ -91,6 +96,7 @@ async function createWorkers(
       ...shared,
       taskQueue: targetQueue(name),
       activities: createTargetActivities(dependencies),
+      maxHeartbeatThrottleInterval: MAX_HEARTBEAT_THROTTLE,
       maxConcurrentActivityTaskExecutions: poolSize,
     }),
   );

@@ -123,7 +123,10 @@ export class Run {
   private show(): void {
     upsertSearchAttributes([
       { key: searchAttribute.status, value: this.status },
-      { key: searchAttribute.phase, value: this.phase?.name ?? 'preflight' },
+      {
+        key: searchAttribute.phase,
+        value: this.phase?.name ?? (this.begun.length === 0 ? 'preflight' : null),
+      },
     ]);
     const rows = this.entries.map(
       ({ name, kind, state, summary }) => `| ${name} | ${kind} | ${state} | ${summary ?? ''} |`,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CONTROL_QUEUE } from '../../src/contracts/names.ts';
+import { searchAttribute } from '../../src/contracts/search-attributes.ts';
 import { UNDO_ROWS_WORKFLOW } from '../../src/contracts/workflow-types.ts';
 import type { BackfillPhase } from '../../src/domain/plan.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
@@ -88,7 +89,7 @@ describe('a run that goes well', () => {
     ]);
     const description = await run.handle.describe();
     expect(description.searchAttributes.CutoverStatus).toEqual(['completed']);
-    expect(description.searchAttributes.CutoverPhase).toBeUndefined();
+    expect(description.typedSearchAttributes.get(searchAttribute.phase)).toBeUndefined();
   });
 });
 
