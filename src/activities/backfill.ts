@@ -4,7 +4,7 @@ import type { UndoRowsResult } from '../contracts/runs.ts';
 import type { ControlDb } from '../db/control-db.ts';
 import { storeExceptions } from '../db/exceptions.ts';
 import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
-import { reportProgress } from '../db/run-phases.ts';
+import { reportProgress, thinProgress } from '../db/run-phases.ts';
 import type { Progress } from '../db/schema.ts';
 import { NO_ROWS, type RowCounts } from '../domain/counts.ts';
 import { plural } from '../domain/plural.ts';
@@ -19,6 +19,7 @@ import { recorded } from './records.ts';
 const SLICE_MS = 5 * 60_000;
 /** Watchers see progress this often at most. */
 const PROGRESS_MS = 500;
+const PROGRESS_EVENTS_KEPT = 2_000;
 const EXCEPTIONS_PER_COPY = 1_000;
 /** The log entry itself shows this many; the rest is listed as exceptions. */
 const ERRORS_IN_LOG = 50;
@@ -35,6 +36,7 @@ export function backfillActivities(dependencies: Dependencies) {
           untilMs: SLICE_MS,
           onProgress: progressReporter(db, input),
         }).finally(() => copyExceptions(db, target, input).catch(logLater));
+        await recorded(thinProgress(db, input.runId, input.phase, PROGRESS_EVENTS_KEPT));
         return { done, counts };
       }),
 

@@ -110,3 +110,17 @@ export async function reportProgress(
       .where(and(eq(runPhases.runId, runId), eq(runPhases.name, phase)));
   });
 }
+
+/**
+ * Thins a phase's progress events evenly once there are more than `keep`, so that a backfill of days does not fill the
+ * control database with them.
+ */
+export async function thinProgress(db: ControlDb, runId: string, phase: string, keep: number): Promise<void> {
+  await db.query.execute(sql`
+    DELETE FROM ${runEvents} USING (
+      SELECT id AS event, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total
+        FROM ${runEvents}
+       WHERE ${runEvents.runId} = ${runId} AND ${runEvents.phase} = ${phase} AND ${runEvents.type} = 'progress'
+    ) AS progress
+    WHERE ${runEvents.id} = event AND total > ${keep} AND n % ceil(total::numeric / ${keep}) <> 0`);
+}

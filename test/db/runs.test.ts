@@ -6,6 +6,7 @@ import {
   listPhases,
   progressBefore,
   reportProgress,
+  thinProgress,
 } from '../../src/db/run-phases.ts';
 import {
   ActiveRunExists,
@@ -155,6 +156,29 @@ test('progress shows on the phase, and can be looked up as it was', async () => 
   expect(await at(250)).toBe(250);
   expect(await at(399)).toBe(250);
   expect(await at(99)).toBeUndefined();
+});
+
+test('progress is thinned evenly once there is much of it, and nothing else is', async () => {
+  const { run } = await createRun(control.db, newRun(), PHASES);
+  const report = (processed: number) => {
+    const counts = { processed, migrated: processed, skipped: 0, ambiguous: 0, failed: 0 };
+    return reportProgress(control.db, run.id, 'fill', { counts, estimatedRows: null, rowsPerSecond: 1 });
+  };
+  for (let processed = 1; processed <= 20; processed += 1) await report(processed);
+  await changePhase(control.db, {
+    runId: run.id,
+    phase: 'fill',
+    state: 'completed',
+    summary: 'done',
+    key: 'end',
+  });
+  const messages = async () => (await listEvents(control.db, run.id, 0)).map(({ message }) => message);
+  const before = await messages();
+
+  await thinProgress(control.db, run.id, 'fill', 20);
+  expect(await messages()).toEqual(before);
+  await thinProgress(control.db, run.id, 'fill', 5);
+  expect(await messages()).toEqual([4, 8, 12, 16, 20].map((n) => `${n} rows processed`).concat('done'));
 });
 
 test('pages of runs hold each run once, newest first, also those created in the same instant', async () => {
