@@ -14,8 +14,3 @@ export async function recorded<T>(write: Promise<T>): Promise<T> {
     throw ApplicationFailure.create({ type: FAILURE.controlUnavailable, message });
   }
 }
-
-/** PostgreSQL keeps no NUL in a text or a jsonb; somebody's reason may hold one, and must not block the record for ever. */
-export function withoutNul<T>(record: T): T {
-  return JSON.parse(JSON.stringify(record).replaceAll('\\u0000', '\\ufffd')) as T;
-}

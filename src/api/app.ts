@@ -3,7 +3,7 @@ import { fastifySSE } from '@fastify/sse';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { ApiDependencies } from './dependencies.ts';
-import { handleErrors } from './errors/handler.ts';
+import { answerError, handleErrors } from './errors/handler.ts';
 import { authorize } from './plugins/auth.ts';
 import { readBodies } from './plugins/bodies.ts';
 import { measure } from './plugins/metrics.ts';
@@ -37,6 +37,7 @@ export function buildApi(deps: ApiDependencies): FastifyInstance {
     loggerInstance: deps.logger,
     genReqId: () => randomUUID(),
     bodyLimit: MAX_BODY_BYTES,
+    frameworkErrors: answerError,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);

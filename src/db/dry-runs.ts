@@ -1,4 +1,5 @@
 import { and, eq, isNull, sql } from 'drizzle-orm';
+import { storableJson } from '../domain/storable.ts';
 import type { ControlDb } from './control-db.ts';
 import { dryRuns } from './schema.ts';
 
@@ -14,7 +15,7 @@ export async function storeDryRunPhase(
   id: string,
   report: { name: string } & Record<string, unknown>,
 ): Promise<void> {
-  const entry = JSON.stringify({ [report.name]: report });
+  const entry = storableJson({ [report.name]: report });
   await db.query
     .update(dryRuns)
     .set({ phases: sql`${dryRuns.phases} || ${entry}::jsonb` })

@@ -1,6 +1,7 @@
 import { and, count, desc, eq, isNull, notInArray, sql } from 'drizzle-orm';
 import type { Phase } from '../domain/plan.ts';
 import { FINAL_STATUSES, isFinal, type RunStatus } from '../domain/run-state.ts';
+import { storableText } from '../domain/storable.ts';
 import { type ControlDb, violatedConstraint } from './control-db.ts';
 import { appendEvent, lockEvents } from './run-events.ts';
 import { runPhases, runs } from './schema.ts';
@@ -115,7 +116,7 @@ export function listRuns(db: ControlDb, filter: RunFilter): Promise<Run[]> {
         filter.plan ? eq(runs.planName, filter.plan) : undefined,
         filter.status ? eq(runs.status, filter.status) : undefined,
         filter.before
-          ? sql`(${runs.createdAt}, ${runs.id}) < (SELECT created_at, id FROM ${runs} AS page WHERE id = ${filter.before})`
+          ? sql`(${runs.createdAt}, ${runs.id}) < (SELECT created_at, id FROM ${runs} AS page WHERE id = ${storableText(filter.before)})`
           : undefined,
       ),
     )

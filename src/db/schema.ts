@@ -6,11 +6,9 @@ import {
   doublePrecision,
   index,
   integer,
-  jsonb,
   pgSchema,
   primaryKey,
   real,
-  text,
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
@@ -18,6 +16,7 @@ import type { RowCounts } from '../domain/counts.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Role } from '../domain/role.ts';
 import type { RunStatus } from '../domain/run-state.ts';
+import { jsonb, text } from './columns.ts';
 
 /** The control database's own schema, so that it can share a database with something else. */
 export const control = pgSchema('cutover_control');

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Plan } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
 import { plural } from '../domain/plural.ts';
+import { isStorable } from '../domain/storable.ts';
 import { lintPlan, type PlanParts } from './lint.ts';
 import { phaseSchema, planSchema } from './schema.ts';
 
@@ -26,7 +27,7 @@ export function parsePlan(document: unknown): Plan {
     const problems = parsed.error.issues.flatMap((issue) => toProblems(issue));
     throw new PlanRefused([...problems, ...lintPlan(readableParts(document))]);
   }
-  const problems = lintPlan(parsed.data);
+  const problems = [...lintPlan(parsed.data), ...unstorable(parsed.data)];
   if (problems.length > 0) throw new PlanRefused(problems);
   return parsed.data;
 }
@@ -45,6 +46,12 @@ function readPhase(document: unknown): PlanParts['phases'][number] {
   if (parsed.success) return parsed.data;
   const { name } = Object(document) as { name?: unknown };
   return { kind: 'unreadable', name: typeof name === 'string' ? name : undefined };
+}
+
+function unstorable(plan: Plan): PlanProblem[] {
+  if (isStorable(plan)) return [];
+  const problem = 'holds a NUL character or half a surrogate pair, which no database keeps';
+  return [{ path: '', problem, fix: 'remove it' }];
 }
 
 function line(problem: PlanProblem): string {

@@ -54,6 +54,35 @@ test('an empty body is no body, also when the request says that it is JSON', asy
   expect((await send('POST', '/api/runs')).body).toMatchObject({ status: 400, problems: [{ path: 'body' }] });
 });
 
+test.each(['/api/runs/%zz', `/api/runs/${'y'.repeat(5_000)}`])(
+  'a path that cannot be read is a 400: %.20s',
+  async (path) => {
+    const { status, body, headers } = await api.call('viewer', 'GET', path);
+    expect(status).toBe(400);
+    expect(headers['content-type']).toMatch('application/problem+json');
+    expect(body.type).toBe('urn:cutover:problem:invalid-request');
+  },
+);
+
+test.each([
+  ['GET', '/api/runs/%00', undefined, 404],
+  ['GET', '/api/plans/%00', undefined, 404],
+  ['GET', '/api/runs?plan=%00', undefined, 200],
+  ['GET', '/api/runs?before=%00', undefined, 200],
+  ['GET', '/api/plans/any?version=2147483648', undefined, 400],
+  ['POST', '/api/runs', { plan: '\0' }, 404],
+  ['POST', '/api/runs', { plan: 'any', version: 2_147_483_648 }, 400],
+  ['POST', '/api/runs/none/pause', { reason: 'a\0b\ud800' }, 404],
+  ['POST', '/api/plans', planDocument({ description: 'a\0b' }), 422],
+  ['POST', '/api/plans', planDocument({ description: 'a\ud800b' }), 422],
+] as const)(
+  'what no database keeps is no internal error: %s %s %j',
+  async (method, path, payload, expected) => {
+    const { status } = await api.call('admin', method, path, payload === undefined ? {} : { payload });
+    expect(status).toBe(expected);
+  },
+);
+
 test('an unknown path is a problem too', async () => {
   const { status, body, headers } = await api.call('viewer', 'GET', '/api/nothing?x=1');
   expect(status).toBe(404);

@@ -34,6 +34,16 @@ test('the same key again is the same event, within its run', async () => {
   expect(await listEvents(control.db, run, 0)).toMatchObject([{ message: 'once' }]);
 });
 
+test('what PostgreSQL cannot keep is replaced, so that no record is refused for ever', async () => {
+  const run = uniqueName('run');
+  const data = { nul: 'a\0b', half: 'a\ud800b', pair: '\u{1f600}', spelled: '\\u0000' };
+  await recordEvent(control.db, { runId: run, type: 'note', message: 'a\0b \ud800', data });
+  expect(await listEvents(control.db, run, 0)).toMatchObject([
+    { message: 'a\ufffdb \ufffd', data: { ...data, nul: 'a\ufffdb', half: 'a\ufffdb' } },
+  ]);
+  expect(await listEvents(control.db, 'no\0run', 0)).toEqual([]);
+});
+
 test('an event is never seen after one with a higher id, however long its transaction takes', async () => {
   const run = uniqueName('run');
   let letSlowCommit = () => {};

@@ -7,18 +7,21 @@ import { temporalProblem } from './temporal-problem.ts';
 
 /** Sets the one place where errors become responses. */
 export function handleErrors(app: FastifyInstance): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = toProblem(error, request);
-    if (problem.statusCode >= 500) {
-      const level = problem.kind === 'internal-error' ? 'error' : 'warn';
-      request.log[level]({ err: error }, `${request.method} ${pathOf(request)} failed: ${problem.message}`);
-    }
-    return sendProblem(request, reply, problem);
-  });
+  app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => {
     const detail = `There is no ${request.method} ${pathOf(request)}; /api/docs lists what there is.`;
     return sendProblem(request, reply, new ApiProblem('not-found', detail));
   });
+}
+
+/** Answers an error; also one of a request that found no route, because its path cannot be read. */
+export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error, request);
+  if (problem.statusCode >= 500) {
+    const level = problem.kind === 'internal-error' ? 'error' : 'warn';
+    request.log[level]({ err: error }, `${request.method} ${pathOf(request)} failed: ${problem.message}`);
+  }
+  return sendProblem(request, reply, problem);
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: ApiProblem): FastifyReply {

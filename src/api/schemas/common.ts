@@ -38,6 +38,9 @@ export const idempotencyHeaders = z.object({
 
 export const runIdParams = z.object({ id: z.string().min(1).max(200) });
 
+/** As large as the control database counts. */
+export const planVersion = z.int().min(1).max(2_147_483_647);
+
 /** How many entries a page has. */
 export function pageLimit(byDefault: number, most = 1_000) {
   return z.coerce.number().int().min(1).max(most).default(byDefault);

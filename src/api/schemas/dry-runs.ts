@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { instantSchema } from './common.ts';
+import { instantSchema, planVersion } from './common.ts';
 
 export const dryRunBody = z
   .strictObject({
-    version: z.int().min(1).optional().describe('Version of the plan; the latest unless given'),
+    version: planVersion.optional().describe('Version of the plan; the latest unless given'),
     batchSize: z.int().min(1).max(100_000).optional(),
     offset: z.int().min(0).optional().describe('Rows to pass over first, in key order'),
     limit: z.int().min(1).optional().describe('Rows to look at; all unless given'),

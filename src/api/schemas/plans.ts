@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Plan } from '../../domain/plan.ts';
-import { instantSchema } from './common.ts';
+import { instantSchema, planVersion } from './common.ts';
 
 export const planNameParams = z.object({ name: z.string().min(1).max(63) });
 export const planVersionQuery = z.object({
-  version: z.coerce.number().int().min(1).optional().describe('The latest unless given'),
+  version: z.coerce.number().pipe(planVersion).optional().describe('The latest unless given'),
 });
 
 /**

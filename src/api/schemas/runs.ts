@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { ROLES } from '../../domain/role.ts';
 import { RUN_COMMANDS, RUN_STATUSES } from '../../domain/run-state.ts';
-import { instantSchema, pageLimit, rowCountsSchema } from './common.ts';
+import { instantSchema, pageLimit, planVersion, rowCountsSchema } from './common.ts';
 import { gateMeasurementSchema } from './gates.ts';
 
 export const startRunBody = z
   .strictObject({
     plan: z.string().min(1).max(63),
-    version: z.int().min(1).optional().describe('The latest unless given'),
+    version: planVersion.optional().describe('The latest unless given'),
     timeScale: z
       .number()
       .min(1)
