@@ -59,6 +59,7 @@ export function backfillActivities(dependencies: Dependencies) {
     undoBackfillSlice: (input: BackfillInput): Promise<UndoSliceResult> =>
       whileHeartbeating(async (signal) => {
         const target = targetNamed(dependencies, input.target);
+        await closeInterrupted(db, target, input);
         await recorded(openLogEntry(db, logKey(input, 'undo'), logEntry(input)));
         const result = await undoSlice(target, job(dependencies, input), { signal, untilMs: SLICE_MS });
         await copyExceptions(db, target, input);
@@ -78,6 +79,15 @@ export function backfillActivities(dependencies: Dependencies) {
         return result;
       }),
   };
+}
+
+/** A backfill that is undone before its end never finishes by itself. */
+async function closeInterrupted(db: ControlDb, target: Target, input: BackfillInput): Promise<void> {
+  const { counts } = (await readCheckpoint(target, input.runId, input.phase)) ?? {};
+  if (!counts) return;
+  const errorDetails = await listExceptions(target, input.runId, input.phase, { limit: ERRORS_IN_LOG });
+  const entry = { counts, errorDetails, outcome: 'interrupted' };
+  await recorded(updateLogEntry(db, logKey(input, 'backfill'), entry, { onlyIfOpen: true }));
 }
 
 function job({ transforms }: Dependencies, { runId, backfill }: BackfillInput) {

@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { RowCounts } from '../domain/counts.ts';
 import type { ControlDb } from './control-db.ts';
 import { migrationLog } from './schema.ts';
@@ -19,10 +19,12 @@ export async function openLogEntry(
     .onConflictDoNothing();
 }
 
+/** @param onlyIfOpen leaves an entry alone that has its outcome already. */
 export async function updateLogEntry(
   db: ControlDb,
   key: LogKey,
   entry: { counts: RowCounts; errorDetails?: unknown[]; outcome?: string },
+  { onlyIfOpen = false }: { onlyIfOpen?: boolean } = {},
 ): Promise<void> {
   const { processed, migrated, skipped, ambiguous, failed } = entry.counts;
   await db.query
@@ -41,6 +43,7 @@ export async function updateLogEntry(
         eq(migrationLog.runId, key.runId),
         eq(migrationLog.phase, key.phase),
         eq(migrationLog.action, key.action),
+        onlyIfOpen ? isNull(migrationLog.finishedAt) : undefined,
       ),
     );
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { backup, PEOPLE, plan, schema } from '../fixtures/people.ts';
+import { listLog } from '../../src/db/migration-log.ts';
+import { backfill, backup, PEOPLE, plan, schema } from '../fixtures/people.ts';
 import { fingerprint } from '../support/fingerprint.ts';
 import { type System, type SystemOptions, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
@@ -68,5 +69,29 @@ describe('lock attempts', () => {
     );
     await system.target.query('ROLLBACK');
     await run.reaches('rolled_back');
+  });
+});
+
+describe('the migration log', () => {
+  it('tells of a backfill that was undone before its end how far it had come', async () => {
+    await start();
+    const broken = {
+      ...backfill,
+      transform: { kind: 'sql' as const, set: { full_name: '(1 / (id - 555))::text' } },
+      batchSize: 100,
+      errorBudget: { rows: 0, share: 0 },
+    };
+    const run = await system.start(plan('half-way', schema, broken));
+    await run.reaches('rolled_back');
+    const [undo, half] = await listLog(system.db, { runId: run.id, limit: 10 });
+    expect(undo).toMatchObject({ action: 'undo', outcome: '599 rows restored, 0 kept' });
+    expect(half).toMatchObject({
+      action: 'backfill',
+      processed: 600,
+      succeeded: 599,
+      failed: 1,
+      outcome: 'interrupted',
+    });
+    expect(half?.finishedAt).toBeInstanceOf(Date);
   });
 });
