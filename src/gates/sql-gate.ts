@@ -40,7 +40,8 @@ function firstNumber({ rows, columns }: QueryResult): Measurement {
   if (value === undefined || value === null) return { kind: 'no-data' };
   const number = toNumber(value);
   if (number !== undefined) return { kind: 'value', value: number };
-  return { kind: 'error', message: `column "${column}" is ${JSON.stringify(value)}, which is not a number` };
+  // Without the value: it may be a row's, and measurements are read by many.
+  return { kind: 'error', message: `column "${column}" is a ${typeof value} that is not a number` };
 }
 
 /** The driver gives bigint and numeric as text, so that no digit is lost. */

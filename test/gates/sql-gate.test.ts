@@ -35,7 +35,7 @@ test.each(['SELECT ms FROM request WHERE false', 'SELECT avg(ms) FROM request WH
 );
 
 test.each([
-  [`SELECT 'many' AS errors`, /column "errors" is "many", which is not a number/],
+  [`SELECT 'many' AS errors`, /column "errors" is a string that is not a number/],
   [`SELECT '' AS errors`, /not a number/],
   [`SELECT 'NaN'::numeric AS errors`, /not a number/],
   ['SELECT true', /not a number/],

@@ -102,7 +102,7 @@ function chain(error: unknown): Error[] {
 export type DescribeOptions = {
   /** The text that was run; lets the description say at which line it went wrong. */
   statement?: string | undefined;
-  /** Whether values of rows may appear, as they do in the details of violated constraints. */
+  /** Whether values of rows may appear, as they do in the details of violated constraints and of wrong data. */
   rowData?: boolean | undefined;
 };
 
@@ -111,7 +111,7 @@ export function describeSqlError(error: unknown, options: DescribeOptions = {}):
   const cause = databaseError(error);
   if (!cause) return describeOther(error);
   const parts = [
-    `${cause.message} (SQLSTATE ${[cause.code, ...places(cause, options.statement)].join('; ')})`,
+    `${options.rowData ? cause.message : withoutRowData(cause, options.statement)} (SQLSTATE ${[cause.code, ...places(cause, options.statement)].join('; ')})`,
   ];
   const showsRows = classifySqlError(cause) === 'row';
   if (cause.detail && (options.rowData || !showsRows)) parts.push(cause.detail);
@@ -119,6 +119,12 @@ export function describeSqlError(error: unknown, options: DescribeOptions = {}):
   const next = NEXT_STEPS[cause.code ?? ''];
   if (next) parts.push(next);
   return parts.map((part) => part.trim().replace(/\.$/, '')).join('. ');
+}
+
+/** The message with the value that it complains of left out, unless it stands in the statement itself. */
+function withoutRowData({ message, code }: pg.DatabaseError, statement: string | undefined): string {
+  if (!code?.startsWith('22')) return message;
+  return message.replace(/"(.*)"/s, (quoted, value: string) => (statement?.includes(value) ? quoted : '"…"'));
 }
 
 function describeOther(error: unknown): string {

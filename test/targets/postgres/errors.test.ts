@@ -117,6 +117,19 @@ test('a description names the table and the constraint, and keeps values of rows
   );
 });
 
+test('a value that data was refused for is a row’s, unless the statement holds it', async () => {
+  await fixture.sql(`CREATE TABLE secret AS SELECT 'a "quoted" secret' AS word`);
+  const statement = 'SELECT word::int FROM secret';
+  const error = await fail(statement);
+  expect(describeSqlError(error, { statement })).toBe(
+    'invalid input syntax for type integer: "…" (SQLSTATE 22P02)',
+  );
+  expect(describeSqlError(error, { rowData: true })).toContain('"a "quoted" secret"');
+  const own = `SELECT 'seven'::int`;
+  expect(describeSqlError(await fail(own), { statement: own })).toContain('integer: "seven"');
+  await fixture.sql('DROP TABLE secret');
+});
+
 test('a description keeps the details of errors that concern no row', async () => {
   await fixture.sql('CREATE VIEW emails AS SELECT email FROM account');
   const error = await fail('DROP TABLE account');
