@@ -40,21 +40,22 @@ export function backfillActivities(dependencies: Dependencies) {
         return { done, counts };
       }),
 
-    finishBackfill: async (input: BackfillInput): Promise<RowCounts> => {
-      const target = targetNamed(dependencies, input.target);
-      await copyExceptions(db, target, input);
-      const checkpoint = await readCheckpoint(target, input.runId, input.phase);
-      const counts = checkpoint?.counts ?? NO_ROWS;
-      const errorDetails = await listExceptions(target, input.runId, input.phase, { limit: ERRORS_IN_LOG });
-      await recorded(
-        updateLogEntry(db, logKey(input, 'backfill'), { counts, errorDetails, outcome: 'completed' }),
-      );
-      const estimatedRows = counts.processed;
-      await recorded(
-        reportProgress(db, input.runId, input.phase, { counts, estimatedRows, rowsPerSecond: 0 }),
-      );
-      return counts;
-    },
+    finishBackfill: (input: BackfillInput): Promise<RowCounts> =>
+      whileHeartbeating(async () => {
+        const target = targetNamed(dependencies, input.target);
+        await copyExceptions(db, target, input);
+        const checkpoint = await readCheckpoint(target, input.runId, input.phase);
+        const counts = checkpoint?.counts ?? NO_ROWS;
+        const errorDetails = await listExceptions(target, input.runId, input.phase, { limit: ERRORS_IN_LOG });
+        await recorded(
+          updateLogEntry(db, logKey(input, 'backfill'), { counts, errorDetails, outcome: 'completed' }),
+        );
+        const estimatedRows = counts.processed;
+        await recorded(
+          reportProgress(db, input.runId, input.phase, { counts, estimatedRows, rowsPerSecond: 0 }),
+        );
+        return counts;
+      }),
 
     undoBackfillSlice: (input: BackfillInput): Promise<UndoSliceResult> =>
       whileHeartbeating(async (signal) => {

@@ -46,12 +46,29 @@ async function prefetch(session: Session, transform: Transform, rows: TransformR
   const query: ReadQuery = async <T>(text: string, values?: readonly unknown[]) =>
     (await session.query<T>(text, values)).rows;
   try {
-    return await readOnly(session, async () => transform.prefetch?.(rows, query));
+    return await readOnly(session, () => unlessAborted(session, transform.prefetch?.(rows, query)));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`the prefetch of transform ${transform.name}@${transform.version} failed: ${reason}`, {
-      cause: error,
-    });
+    session.signal?.throwIfAborted();
+    throw new Error(
+      `the prefetch of transform ${transform.name}@${transform.version} failed: ${wordsOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** What asks somebody else than the database, and gets no answer, must hold up neither a pause nor a rollback. */
+async function unlessAborted<T>({ signal }: Session, work: Promise<T> | undefined): Promise<T | undefined> {
+  if (!signal) return work;
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 
@@ -64,7 +81,16 @@ function deriveOne(
   try {
     return checkOutcome(transform.transform(row, lookups), written);
   } catch (error) {
-    return failed(`the transform threw: ${error instanceof Error ? error.message : String(error)}`);
+    return failed(`the transform threw: ${wordsOf(error)}`);
+  }
+}
+
+/** Anything can be thrown, also what has no text. */
+function wordsOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return `a ${typeof thrown} without a text`;
   }
 }
 

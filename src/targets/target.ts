@@ -13,6 +13,8 @@ export type QueryResult<T = Row> = {
 export interface Session {
   /** Runs one statement with positional parameters. */
   query<T = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<T>>;
+  /** Aborts when the work is no longer wanted; for work between statements that would not hear of it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type SessionOptions = {

@@ -10,7 +10,7 @@ import type { BackfillSliceResult } from '../contracts/activities.ts';
 import type { PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import type { RowCounts } from '../domain/counts.ts';
 import type { BackfillPhase } from '../domain/plan.ts';
-import { long, quick } from './activities.ts';
+import { long } from './activities.ts';
 import { phaseRef } from './phase.ts';
 import { listenForCommands } from './phase-commands.ts';
 
@@ -50,7 +50,8 @@ export async function backfillPhase(input: PhaseInput<BackfillPhase>): Promise<P
     }
   }
 
-  const counts = await quick(input.target, 'Record the result of the backfill').finishBackfill(work);
+  // There may be as many exceptions to copy as rows.
+  const counts = await long(input.target, 'Record the result of the backfill').finishBackfill(work);
   return { kind: 'done', summary: countsInWords(counts), counts };
 }
 

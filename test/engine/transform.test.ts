@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { runSlice } from '../../src/engine/backfill.ts';
 import {
   ambiguous,
   defineTransform,
@@ -246,6 +247,28 @@ describe('a prefetch', () => {
       'the prefetch of transform named@1 failed: cannot execute DELETE in a read-only transaction',
     );
     expect(await bench.sql('SELECT FROM names')).toHaveLength(4);
+  });
+});
+
+describe('a prefetch that never answers', () => {
+  it('ends with the reason when the slice is aborted', async () => {
+    await bench.sql('DROP TABLE IF EXISTS t');
+    await bench.sql('CREATE TABLE t (id int PRIMARY KEY, x int)');
+    await bench.sql('INSERT INTO t SELECT n FROM generate_series(1, 5) n');
+    const abort = new AbortController();
+    const transform = defineTransform({
+      name: 'silent',
+      version: 1,
+      reads: [],
+      writes: ['x'],
+      prefetch: () => {
+        abort.abort(new Error('rolled back'));
+        return new Promise<never>(() => {});
+      },
+      transform: () => migrated({ x: 1 }),
+    });
+    const slice = runSlice(bench.target, transformJob('t', transform), { signal: abort.signal });
+    await expect(slice).rejects.toThrow('rolled back');
   });
 });
 

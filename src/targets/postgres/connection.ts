@@ -74,7 +74,7 @@ async function lend<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   const client = await connect(pool, signal);
-  const loan: Loan = { client, session: { query: run }, signal, spoiled: false };
+  const loan: Loan = { client, session: { query: run, signal }, signal, spoiled: false };
   const spoil = () => {
     loan.spoiled = true;
   };
