@@ -180,13 +180,24 @@ async function permissionProblems(
   written: readonly string[],
 ): Promise<PlanProblem[]> {
   const existing = written.filter((name) => table.columns.get(name)?.missing === false);
-  const { mayRead, readOnlyColumns } = await readPrivileges(session, table.qualifiedName, existing);
+  const { mayRead, seesByPolicy, readOnlyColumns } = await readPrivileges(
+    session,
+    table.qualifiedName,
+    existing,
+  );
   const problems: PlanProblem[] = [];
   if (!mayRead) {
     problems.push({
       path: 'table',
       problem: `the target's role may not read ${table.qualifiedName}`,
       fix: `GRANT SELECT, UPDATE ON ${table.qualifiedName} to it`,
+    });
+  }
+  if (seesByPolicy) {
+    problems.push({
+      path: 'table',
+      problem: `row-level security of ${table.qualifiedName} applies to the target's role, so rows could be passed over unseen`,
+      fix: 'ALTER ROLE … BYPASSRLS, or use the role that owns the table',
     });
   }
   if (readOnlyColumns.length > 0) {

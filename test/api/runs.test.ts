@@ -125,6 +125,16 @@ test('an Idempotency-Key that started another plan is refused', async () => {
   });
 });
 
+test('an Idempotency-Key that started the plan in another way is refused', async () => {
+  const plan = await registered();
+  const key = uniqueName('key');
+  expect(await start(plan, { timeScale: 1.1, batchSize: 7 }, key)).toMatchObject({ status: 201 });
+  expect(await start(plan, { timeScale: 1.1, batchSize: 7 }, key)).toMatchObject({ status: 200 });
+  for (const other of [{ timeScale: 1.1 }, { batchSize: 7 }, { timeScale: 2, batchSize: 7 }]) {
+    expect(await start(plan, other, key)).toMatchObject({ status: 422 });
+  }
+});
+
 test('an unknown plan or version cannot be started', async () => {
   expect(await start('no-such-plan')).toMatchObject({ status: 404 });
   expect(await start(await registered(), { version: 4 })).toMatchObject({ status: 404 });

@@ -190,4 +190,29 @@ describe('preflight', () => {
       await bench.sql(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
     }
   });
+
+  it('refuses a role to which row-level security may hide rows', async () => {
+    const role = uniqueName('role');
+    await bench.sql(`CREATE ROLE "${role}" LOGIN PASSWORD 'secret'`);
+    await bench.sql('CREATE TABLE guarded (id int PRIMARY KEY, old int, new int)');
+    await bench.sql('ALTER TABLE guarded ENABLE ROW LEVEL SECURITY');
+    const url = new URL(bench.url);
+    await bench.sql(`GRANT CREATE ON DATABASE "${url.pathname.slice(1)}" TO "${role}"`);
+    await bench.sql(`GRANT SELECT, UPDATE ON guarded TO "${role}"`);
+    url.username = role;
+    url.password = 'secret';
+    const target = createPostgresTarget({ name: 'shortsighted', url: url.href, poolSize: 1 });
+    try {
+      expect(await check('guarded', {}, target)).toMatchObject([
+        { path: 'table', problem: expect.stringContaining('row-level security of public.guarded') },
+      ]);
+      expect(await check('guarded')).toEqual([]);
+      await bench.sql(`ALTER ROLE "${role}" BYPASSRLS`);
+      expect(await check('guarded', {}, target)).toEqual([]);
+    } finally {
+      await target.close();
+      await bench.sql(`DROP TABLE guarded`);
+      await bench.sql(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+    }
+  });
 });

@@ -122,11 +122,14 @@ async function recordRun(
 }
 
 function sameRequest(run: Run, request: StartRequest): Run {
-  const version = request.version ?? run.planVersion;
-  if (run.planName === request.plan && run.planVersion === version) return run;
+  const { version = run.planVersion, batchSize = null } = request;
+  const samePlan = run.planName === request.plan && run.planVersion === version;
+  // The database keeps the time scale with the precision of a `real`.
+  const sameScale = Math.fround(run.timeScale) === Math.fround(request.timeScale);
+  if (samePlan && sameScale && run.batchSize === batchSize) return run;
   throw new ApiProblem(
     'idempotency-key-reused',
-    `This Idempotency-Key started run ${run.id} of plan "${run.planName}", version ${run.planVersion}; use a new key for another run.`,
+    `This Idempotency-Key started run ${run.id} of plan "${run.planName}", version ${run.planVersion}, with time scale ${run.timeScale} and batch size ${run.batchSize ?? 'of the plan'}; use a new key for another run.`,
     { runId: run.id },
   );
 }

@@ -41,17 +41,25 @@ export async function hasUniqueIndex(
   return rows[0]?.found === true;
 }
 
-/** Whether the role may read the table, and which of the columns it may not update. */
+export type Privileges = {
+  mayRead: boolean;
+  /** Row-level security decides which rows the role gets to see. */
+  seesByPolicy: boolean;
+  readOnlyColumns: string[];
+};
+
+/** Whether the role may read the table, all of its rows, and which of the columns it may not update. */
 export async function readPrivileges(
   session: Session,
   qualifiedName: string,
   written: readonly string[],
-): Promise<{ mayRead: boolean; readOnlyColumns: string[] }> {
-  const { rows } = await session.query<{ mayRead: boolean; readOnlyColumns: string[] }>(
-    `SELECT has_table_privilege(to_regclass($1)::oid, 'SELECT') AS "mayRead",
+): Promise<Privileges> {
+  const { rows } = await session.query<Privileges>(
+    `SELECT row_security_active(to_regclass($1)::oid) AS "seesByPolicy",
+            has_table_privilege(to_regclass($1)::oid, 'SELECT') AS "mayRead",
             ARRAY(SELECT name FROM unnest($2::text[]) AS name
                    WHERE NOT has_column_privilege(to_regclass($1)::oid, name, 'UPDATE')) AS "readOnlyColumns"`,
     [qualifiedName, written],
   );
-  return rows[0] ?? { mayRead: false, readOnlyColumns: [] };
+  return rows[0] ?? { mayRead: false, seesByPolicy: false, readOnlyColumns: [] };
 }
