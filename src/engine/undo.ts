@@ -8,7 +8,7 @@ import {
 import { insertExceptions, type RowException } from '../targets/postgres/backfill/exceptions.ts';
 import { columnNamed, loadTable } from '../targets/postgres/backfill/load-table.ts';
 import { pinSession } from '../targets/postgres/backfill/pin-session.ts';
-import { lookUpByKey } from '../targets/postgres/backfill/plan-choice.ts';
+import { analyseJournal, lookUpByKey } from '../targets/postgres/backfill/plan-choice.ts';
 import { listJournalled, markKept, selectJournalled } from '../targets/postgres/backfill/restore-rows.ts';
 import type { Key } from '../targets/postgres/backfill/table.ts';
 import type { Session, Target } from '../targets/target.ts';
@@ -101,6 +101,7 @@ async function open(
   const exists = await selectCheckpoint(session, job.runId, job.phase.name);
   const checkpoint = exists && (await takeUndo(session, job.runId, job.phase.name));
   if (!checkpoint?.pinned || job.phase.undo.kind === 'none') return undefined;
+  await analyseJournal(session);
   return { checkpoint, context: await contextOf(session, job, checkpoint) };
 }
 

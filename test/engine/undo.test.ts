@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runSlice } from '../../src/engine/backfill.ts';
 import { defineTransform, migrated } from '../../src/engine/transform.ts';
 import { undoRows, undoSlice } from '../../src/engine/undo.ts';
+import { createPostgresTarget } from '../../src/targets/postgres/connection.ts';
+import { until } from '../support/until.ts';
 import {
   type Bench,
   exceptionsOf,
@@ -199,3 +201,40 @@ it('a backfill without undo keeps no journal, and its undo leaves the rows as th
   expect(await bench.contents('t')).toEqual(after);
   await expect(undoRows(bench.target, job, [['1']])).rejects.toThrow('undo: none');
 });
+
+it('looks journalled rows up by their keys, also when the journal was last analysed before their run', async () => {
+  const rows = 3_000;
+  await bench.sql('INSERT INTO t SELECT n, n, -n FROM generate_series(26, $1::int) n', [rows]);
+  const batches = { batchSize: 100 };
+  await runToEnd(bench.target, jobOf(phaseOf('t', batches)));
+  await bench.sql('ANALYZE cutover.journal');
+  const job = jobOf(phaseOf('t', { ...batches, transform: { kind: 'sql', set: { new: 'old + 1' } } }));
+  await runToEnd(bench.target, job);
+  const { fetched: before } = await journalStatistics();
+
+  // Sessions publish what they have counted when they end.
+  const target = createPostgresTarget({ name: 'bench', url: bench.url, poolSize: 1 });
+  const [backend] = await target.session({}, async (session) => {
+    const found = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    return found.rows;
+  });
+  await undoToEnd(target, job);
+  await target.close();
+  const after = await until(
+    async () => {
+      const gone = await bench.sql('SELECT FROM pg_stat_activity WHERE pid = $1', [backend?.pid]);
+      return gone.length === 0 ? await journalStatistics() : undefined;
+    },
+    { what: 'the end of the session' },
+  );
+  expect(after.fetched - before).toBeGreaterThanOrEqual(rows);
+  expect(after.fetched - before).toBeLessThan(rows * 6);
+});
+
+async function journalStatistics(): Promise<{ fetched: number }> {
+  const [found] = await bench.sql<{ fetched: number }>(
+    `SELECT idx_tup_fetch::int AS fetched FROM pg_stat_user_tables WHERE relid = 'cutover.journal'::regclass`,
+  );
+  if (!found) throw new Error('there is no journal');
+  return found;
+}
