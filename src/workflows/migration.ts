@@ -15,7 +15,7 @@ import type { MigrationInput, PhaseInput, PhaseOutcome } from '../contracts/runs
 import type { CleanupPhase, Phase, PhaseKind } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { refusal } from '../domain/run-state.ts';
-import { preflight, quick } from './activities.ts';
+import { long, preflight } from './activities.ts';
 import { childOptions } from './child.ts';
 import { Run } from './run.ts';
 import { handleCommands } from './run-commands.ts';
@@ -237,7 +237,7 @@ function undoPhase(run: Run, phase: Phase): Promise<string> {
 
 function forgetTargetState(run: Run): Promise<void> {
   const { plan, runId } = run.input;
-  return quick(plan.target, "Remove the run's own tables from the target").forgetRun({
+  return long(plan.target, "Remove the run's own tables from the target").forgetRun({
     runId,
     target: plan.target,
   });

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type BackupRequest, backUpTable, dropBackup } from '../../../src/targets/postgres/backup.ts';
+import { createPostgresTarget } from '../../../src/targets/postgres/connection.ts';
+import { uniqueName } from '../../support/unique-name.ts';
 import { type Fixture, holdLock, startFixture } from './fixture.ts';
 
 let fixture: Fixture;
@@ -119,5 +121,27 @@ test('a missing table and a wrong condition are told, and nothing is left', asyn
   await expect(backUpTable(fixture.target, { ...request, where: 'colour = 1' })).rejects.toThrow(
     /backup of campaign: column "colour" does not exist/,
   );
+  expect(await fixture.sql(`SELECT to_regclass('campaign_backup') AS copy`)).toEqual([{ copy: null }]);
+});
+
+test('a role that a policy hides rows from gets an error, not a copy of the rows that it sees', async () => {
+  const role = uniqueName('role');
+  await fixture.sql(
+    `CREATE ROLE "${role}"; GRANT ALL ON SCHEMA public TO "${role}"; GRANT ALL ON campaign TO "${role}"`,
+  );
+  await fixture.sql(
+    'ALTER TABLE campaign ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON campaign USING (id < 3)',
+  );
+  const url = new URL(fixture.url);
+  url.searchParams.set('options', `-c role=${role}`);
+  const target = createPostgresTarget({ name: 'shop', url: url.href, poolSize: 1 });
+  try {
+    await expect(backUpTable(target, request)).rejects.toThrow(
+      'row-level security policy for table "campaign"',
+    );
+  } finally {
+    await target.close();
+    await fixture.sql(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+  }
   expect(await fixture.sql(`SELECT to_regclass('campaign_backup') AS copy`)).toEqual([{ copy: null }]);
 });
