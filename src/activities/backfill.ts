@@ -99,8 +99,8 @@ function logKey({ runId, phase }: BackfillInput, action: 'backfill' | 'undo') {
   return { runId, phase, action };
 }
 
-function logEntry({ planName, target, backfill, startedBy }: BackfillInput) {
-  return { planName, target, tableName: backfill.table, performedBy: startedBy.name };
+function logEntry({ planName, target, backfill, performedBy }: BackfillInput) {
+  return { planName, target, tableName: backfill.table, performedBy: performedBy.name };
 }
 
 /** Reports at most every PROGRESS_MS and never more than one at a time; a report that fails is not worth a slice. */

@@ -148,6 +148,6 @@ async function validate(
     }
   }
   const notYet = queries.filter((query) => 'notYet' in query).length;
-  const summary = `${phase.queries.length} queries${notYet > 0 ? `, ${notYet} of which need what the run adds` : ''}`;
+  const summary = `${plural(phase.queries.length, 'query', 'queries')}${notYet > 0 ? `, ${notYet} of them only after what the run adds` : ''}`;
   return { summary, details: { queries } };
 }

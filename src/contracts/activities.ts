@@ -55,7 +55,7 @@ export type BackupInput = PhaseRef & {
 };
 export type BackupResult = { table: string; backup: string; rows: number }[];
 
-export type BackfillInput = PhaseRef & { backfill: BackfillPhase; startedBy: Actor };
+export type BackfillInput = PhaseRef & { backfill: BackfillPhase; performedBy: Actor };
 export type BackfillSliceResult = { done: boolean; counts: RowCounts };
 export type UndoSliceResult = { done: boolean; restored: number; kept: number };
 

@@ -21,7 +21,8 @@ export type PhaseInput<P extends Phase = Phase> = {
   target: string;
   phase: P;
   timeScale: number;
-  startedBy: Actor;
+  /** Whose work it is in the migration log: who started the run, or who decided to undo it. */
+  performedBy: Actor;
   /** The day on which the run began, yyyy-mm-dd in UTC; part of the names of backups. */
   runDate: string;
   /** When each flag's rollout reached 100 %, in milliseconds since the epoch, by flag name. */

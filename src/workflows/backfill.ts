@@ -23,7 +23,7 @@ export async function backfillPhase(input: PhaseInput<BackfillPhase>): Promise<P
   const heard = listenForCommands(input.paused, (command) => {
     if (command.kind === 'pause') slice?.cancel();
   });
-  const work = { ...phaseRef(input), backfill: input.phase, startedBy: input.startedBy };
+  const work = { ...phaseRef(input), backfill: input.phase, performedBy: input.performedBy };
   const runSlice = async (): Promise<BackfillSliceResult | 'interrupted'> => {
     const scope = new CancellationScope();
     slice = scope;

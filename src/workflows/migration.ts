@@ -12,13 +12,17 @@ import {
 import { FAILURE } from '../contracts/errors.ts';
 import { phaseWorkflowId, undoWorkflowId } from '../contracts/names.ts';
 import type { MigrationInput, PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
+import type { Actor } from '../domain/approval.ts';
 import type { CleanupPhase, Phase, PhaseKind } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { refusal } from '../domain/run-state.ts';
 import { long, preflight } from './activities.ts';
 import { childOptions } from './child.ts';
 import { Run } from './run.ts';
-import { handleCommands } from './run-commands.ts';
+import { FROM_TEMPORAL, handleCommands } from './run-commands.ts';
+
+/** Who undoes a run when no person decided it: a breach, a failure, a deadline. */
+const ITSELF: Actor = { name: 'cutover', role: 'operator' };
 
 export type MigrationResult = { status: 'completed' | 'rolled_back'; reason: string };
 
@@ -51,7 +55,7 @@ export async function migration(input: MigrationInput): Promise<MigrationResult>
 
 function rollBackAsCancelled(run: Run): void {
   const why = refusal('rollback', run.state());
-  if (why === undefined) run.beginUndo('rollback', 'cancelled from Temporal');
+  if (why === undefined) run.beginUndo('rollback', 'cancelled from Temporal', FROM_TEMPORAL);
   else run.recordNote({ type: 'command', message: `cancellation from Temporal ignored: ${why}` });
 }
 
@@ -152,7 +156,7 @@ function phaseInput(run: Run, phase: Phase): PhaseInput {
     target: plan.target,
     phase,
     timeScale,
-    startedBy,
+    performedBy: run.undoReason === undefined ? startedBy : (run.undoneBy ?? ITSELF),
     runDate: workflowInfo().startTime.toISOString().slice(0, 10),
     fullyRolledOutAt: run.fullyRolledOutAt,
     paused: run.status === 'paused',

@@ -16,7 +16,7 @@ import type { Run } from './run.ts';
 export const stateQuery = defineQuery<RunState>(STATE_QUERY);
 
 /** Whoever can signal from the Web UI or Temporal's CLI administers the server. */
-const FROM_TEMPORAL: Actor = { name: 'temporal', role: 'admin' };
+export const FROM_TEMPORAL: Actor = { name: 'temporal', role: 'admin' };
 
 /**
  * Every command exists twice: as an update, whose caller hears at once whether it was accepted, and as a signal of the same
@@ -95,7 +95,7 @@ async function carryOut(run: Run, command: RunCommand, { actor, reason }: Comman
       break;
     case 'reject':
     case 'rollback':
-      run.beginUndo(command, message);
+      run.beginUndo(command, message, actor);
       break;
   }
   await run.recorded();

@@ -7,6 +7,7 @@ import {
 import type { NoteRecord, PhaseRecord } from '../contracts/activities.ts';
 import type { MigrationInput, RunState } from '../contracts/runs.ts';
 import { searchAttribute } from '../contracts/search-attributes.ts';
+import type { Actor } from '../domain/approval.ts';
 import type { Phase } from '../domain/plan.ts';
 import { nextStatus, type RunCommand, type RunEvent, type RunStatus } from '../domain/run-state.ts';
 import { control } from './activities.ts';
@@ -28,6 +29,8 @@ export class Run {
   work: CancellationScope | undefined;
   /** Set once the run has to be undone. */
   undoReason: string | undefined;
+  /** Who decided that; nobody when a gate, a failure or a deadline did. */
+  undoneBy: Actor | undefined;
   pastPointOfNoReturn: string | undefined;
   /** Who has approved the present approval phase. */
   approvedBy: string[] = [];
@@ -75,9 +78,10 @@ export class Run {
   }
 
   /** Decides that everything is undone, and stops the work under way. */
-  beginUndo(on: 'must_undo' | 'rollback' | 'reject', reason: string): void {
+  beginUndo(on: 'must_undo' | 'rollback' | 'reject', reason: string, by?: Actor): void {
     if (!this.apply(on, reason)) return;
     this.undoReason = reason;
+    this.undoneBy = by;
     this.work?.cancel();
   }
 

@@ -6,7 +6,7 @@ import { control, quick } from './activities.ts';
 /** Restores single rows of a backfill, whatever the run itself is doing meanwhile. */
 export async function undoRows(input: UndoRowsInput): Promise<UndoRowsResult> {
   const { runId, planName, target, phase, keys, actor } = input;
-  const work = { runId, planName, target, phase: phase.name, backfill: phase, startedBy: actor, keys };
+  const work = { runId, planName, target, phase: phase.name, backfill: phase, performedBy: actor, keys };
   const result = await quick(target, `Restore ${plural(keys.length, 'row')} of ${phase.table}`).undoRows(
     work,
   );

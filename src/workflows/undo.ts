@@ -34,7 +34,7 @@ async function close(input: PhaseInput<RolloutPhase>): Promise<string> {
 async function restoreRows(input: PhaseInput<BackfillPhase>): Promise<string> {
   const { phase } = input;
   if (phase.undo.kind === 'none') return 'rows left as they are, as the plan says';
-  const work = { ...phaseRef(input), backfill: phase, startedBy: input.startedBy };
+  const work = { ...phaseRef(input), backfill: phase, performedBy: input.performedBy };
   for (;;) {
     const slice = await long(input.target, `Restore rows of ${phase.table}`).undoBackfillSlice(work);
     if (slice.done) {

@@ -69,7 +69,7 @@ describe('a dry run', () => {
       'expand: would apply 2 statements',
       'backup: would copy 1000 rows of people',
       'fill: would migrate 1000 of 1000 rows (0 skipped, 0 ambiguous, 0 failing)',
-      'verify: 3 queries, 1 of which need what the run adds',
+      'verify: 3 queries, 1 of them only after what the run adds',
       'go-live: would wait for 1 approval within 48h',
       'roll-out: would roll full_name out: 10 % for 1d, 50 % for 1d, 100 % for 1d',
       'soak: would watch full_name at 100 % for 2d',

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CONTROL_QUEUE } from '../../src/contracts/names.ts';
 import { searchAttribute } from '../../src/contracts/search-attributes.ts';
 import { UNDO_ROWS_WORKFLOW } from '../../src/contracts/workflow-types.ts';
+import { listLog } from '../../src/db/migration-log.ts';
 import type { BackfillPhase } from '../../src/domain/plan.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import type { undoRows } from '../../src/workflows/undo-rows.ts';
@@ -306,6 +307,10 @@ describe('approval', () => {
     await run.reaches('awaiting_approval');
     await run.command('reject', APPROVER, 'not today');
     expect((await run.reaches('rolled_back')).reason).toBe('reject by anna: not today');
+    expect(await listLog(system.db, { runId: run.id, limit: 10 })).toMatchObject([
+      { action: 'undo', performedBy: 'anna', succeeded: 1000 },
+      { action: 'backfill', performedBy: 'olga' },
+    ]);
     expect(await fingerprint(system.target)).toEqual(before);
   });
 });

@@ -22,6 +22,9 @@ const weight = async () => {
   const { rows } = await system.target.query('SELECT sum(weight)::int AS weight FROM people');
   return rows[0].weight;
 };
+/** A cleanup whose guard waits for seconds after the rollout, so that a busy machine can still pause it in time. */
+const lateCleanup = { ...cleanup, after: { flag: { name: 'full_name' }, for: '8d' as const } };
+
 /** Pauses the run while its cleanup waits, and lets the time that it waits for go by. */
 const pauseUntilGuardIsOver = async (run: TestRun) => {
   const guard = system.client.workflow.getHandle(`${run.id}/contract/guard`);
@@ -56,7 +59,7 @@ describe('a paused run', () => {
   });
 
   it('drops nothing, though the time that the cleanup waits for is over', async () => {
-    const run = await system.start(plan('paused-cleanup', { ...rollout, gates: [] }, cleanup));
+    const run = await system.start(plan('paused-cleanup', { ...rollout, gates: [] }, lateCleanup));
     await pauseUntilGuardIsOver(run);
     expect(await weight()).toBe(1000);
     await run.command('rollback');
@@ -65,7 +68,7 @@ describe('a paused run', () => {
   });
 
   it('looks at the flag again before it drops anything once it goes on', async () => {
-    const run = await system.start(plan('guarded-again', { ...rollout, gates: [] }, cleanup));
+    const run = await system.start(plan('guarded-again', { ...rollout, gates: [] }, lateCleanup));
     await pauseUntilGuardIsOver(run);
     await system.target.query('UPDATE feature_flags SET rollout_percentage = 50');
     await run.command('resume');

@@ -8,7 +8,10 @@ export const registerUndoRows: Register = (program, action) => {
     .command('undo-rows')
     .description('restore single rows of a backfill by their keys')
     .argument('<run>', "the run's id")
-    .argument('<keys...>', 'a key each; the values of a composite key separated by commas')
+    .argument(
+      '<keys...>',
+      'a key each; of a composite key its values with commas between, or a JSON list as in reports',
+    )
     .option('--phase <name>', "the backfill phase; the plan's only one unless given")
     .option('--composite', 'the table has a key of several columns')
     .option('--reason <text>', 'kept in the audit trail')
@@ -18,7 +21,7 @@ export const registerUndoRows: Register = (program, action) => {
           const body: UndoRowsRequest = {
             phase,
             reason,
-            keys: composite ? keys.map((key) => key.split(',')) : keys,
+            keys: composite ? keys.map(compositeKey) : keys,
           };
           const path = `/api/runs/${encodeURIComponent(runId)}/undo-rows`;
           const result = await cli.client().post<UndoRowsResult>(path, body);
@@ -36,4 +39,16 @@ export const registerUndoRows: Register = (program, action) => {
 
 function names(keys: string[][]): string {
   return keys.map((key) => key.join(',')).join(' ');
+}
+
+/** `eu,3`, or `["eu,west","3"]` where a value has a comma itself. */
+function compositeKey(text: string): string[] {
+  if (!text.startsWith('[')) return text.split(',');
+  try {
+    const values: unknown = JSON.parse(text);
+    if (Array.isArray(values)) return values.map(String);
+  } catch {
+    // What only looks like a list is a value that begins with a bracket.
+  }
+  return text.split(',');
 }
