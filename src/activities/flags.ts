@@ -1,4 +1,5 @@
-import type { FlagInput, FlagState, PhaseRef } from '../contracts/activities.ts';
+import type { FlagInput, PhaseRef } from '../contracts/activities.ts';
+import type { FlagState } from '../domain/flag-state.ts';
 import type { FlagReference } from '../domain/plan.ts';
 import { createTableFlagStore } from '../flags/table-flag-store.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';

@@ -1,5 +1,6 @@
 import type { Actor } from '../domain/approval.ts';
 import type { RowCounts } from '../domain/counts.ts';
+import type { FlagState } from '../domain/flag-state.ts';
 import type { GateHistory } from '../domain/gate-verdict.ts';
 import type {
   BackfillPhase,
@@ -70,7 +71,6 @@ export type QueryResult = {
   sample: Record<string, unknown>[];
 };
 
-export type FlagState = { enabled: boolean /** 0 to 100. */; percentage: number };
 export type FlagInput = PhaseRef & FlagState & { flag: FlagReference };
 
 export type SampleInput = PhaseRef & {

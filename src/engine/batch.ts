@@ -25,6 +25,28 @@ export type BatchContext = {
 
 export type BatchResult = { counts: RowCounts; exceptions: RowException[] };
 
+/** Reads the range, leaving out the rows that fail on being read; those come as failures, in the order of their keys. */
+export async function collectRange<T>(
+  session: Session,
+  table: BackfillTable,
+  range: KeyRange,
+  read: (part: KeyRange) => Promise<T[]>,
+): Promise<{ rows: T[]; failures: RowException[] }> {
+  const rows: T[] = [];
+  const failures: RowException[] = [];
+  await attemptRange(
+    session,
+    table,
+    range,
+    async (part) => {
+      // Not spread: a batch may have more rows than a call takes arguments.
+      for (const row of await read(part)) rows.push(row);
+    },
+    (exception) => failures.push(exception),
+  );
+  return { rows, failures };
+}
+
 /**
  * Attempts the whole range in one go; when rows are at fault, lists its keys and closes in on them.
  * @param onFailing hears of each row that fails on its own, in the order of the keys.

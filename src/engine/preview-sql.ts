@@ -1,10 +1,9 @@
 import { misfit } from '../targets/postgres/backfill/check-values.ts';
 import { decode } from '../targets/postgres/backfill/decode.ts';
 import { type EvaluatedRow, evaluateRange } from '../targets/postgres/backfill/evaluate-range.ts';
-import type { RowException } from '../targets/postgres/backfill/exceptions.ts';
 import type { BackfillColumn } from '../targets/postgres/backfill/table.ts';
 import type { Row, Session } from '../targets/target.ts';
-import { attemptRange, type BatchContext } from './batch.ts';
+import { type BatchContext, collectRange } from './batch.ts';
 import { failing, inOrder, type PreviewedRow, type PreviewRange } from './preview.ts';
 
 /** What the plan's SQL expressions would make of the range. */
@@ -14,18 +13,8 @@ export async function previewBySql(
   set: Record<string, string>,
   { range, limit }: PreviewRange,
 ): Promise<PreviewedRow[]> {
-  const rows: EvaluatedRow[] = [];
-  const failures: RowException[] = [];
-  await attemptRange(
-    session,
-    table,
-    range,
-    async (part) => {
-      rows.push(
-        ...(await evaluateRange(session, table, { set, written, where: phase.where, range: part, limit })),
-      );
-    },
-    (exception) => failures.push(exception),
+  const { rows, failures } = await collectRange(session, table, range, (part) =>
+    evaluateRange(session, table, { set, written, where: phase.where, range: part, limit }),
   );
   const previewed = rows.map((row) => previewOne(written, row));
   return inOrder(session, table, range, previewed, failures.map(failing));

@@ -1,10 +1,10 @@
 import { checkValues, misfit } from '../targets/postgres/backfill/check-values.ts';
 import type { RowException } from '../targets/postgres/backfill/exceptions.ts';
-import { readRange, type TextRow } from '../targets/postgres/backfill/read-range.ts';
+import { readRange } from '../targets/postgres/backfill/read-range.ts';
 import { withSavepoint } from '../targets/postgres/backfill/savepoint.ts';
 import type { Key } from '../targets/postgres/backfill/table.ts';
 import type { Session } from '../targets/target.ts';
-import { attemptRange, type BatchContext } from './batch.ts';
+import { type BatchContext, collectRange } from './batch.ts';
 import { bisect } from './bisect.ts';
 import { type Derived, derive } from './derive.ts';
 import { rowFailure } from './errors.ts';
@@ -20,24 +20,8 @@ export async function previewByTransform(
   { range, limit }: PreviewRange,
 ): Promise<PreviewedRow[]> {
   const columns = readColumns(table, transform);
-  const rows: TextRow[] = [];
-  const failures: RowException[] = [];
-  await attemptRange(
-    session,
-    table,
-    range,
-    async (part) => {
-      rows.push(
-        ...(await readRange(session, table, {
-          columns,
-          where: phase.where,
-          range: part,
-          lock: false,
-          limit,
-        })),
-      );
-    },
-    (exception) => failures.push(exception),
+  const { rows, failures } = await collectRange(session, table, range, (part) =>
+    readRange(session, table, { columns, where: phase.where, range: part, lock: false, limit }),
   );
   const derived = await derive(session, transform, columns, written, rows);
   const refused = await findRefused(session, derived);

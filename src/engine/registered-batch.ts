@@ -2,12 +2,12 @@ import type { RowCounts } from '../domain/counts.ts';
 import type { RowException } from '../targets/postgres/backfill/exceptions.ts';
 import type { KeyRange } from '../targets/postgres/backfill/key-range.ts';
 import { columnNamed } from '../targets/postgres/backfill/load-table.ts';
-import { readRange, type TextRow } from '../targets/postgres/backfill/read-range.ts';
+import { readRange } from '../targets/postgres/backfill/read-range.ts';
 import { withSavepoint } from '../targets/postgres/backfill/savepoint.ts';
 import type { BackfillColumn, BackfillTable } from '../targets/postgres/backfill/table.ts';
 import { type NewRow, writeRows } from '../targets/postgres/backfill/write-rows.ts';
 import type { Session } from '../targets/target.ts';
-import { attemptRange, type BatchContext, type BatchResult } from './batch.ts';
+import { type BatchContext, type BatchResult, collectRange } from './batch.ts';
 import { bisect } from './bisect.ts';
 import { type Derived, derive } from './derive.ts';
 import { RowNotWritten, rowFailure } from './errors.ts';
@@ -22,18 +22,8 @@ export async function migrateByTransform(
 ): Promise<BatchResult> {
   const { table, written, phase } = context;
   const reads = readColumns(table, transform);
-  const rows: TextRow[] = [];
-  const unreadable: RowException[] = [];
-  await attemptRange(
-    session,
-    table,
-    range,
-    async (part) => {
-      rows.push(
-        ...(await readRange(session, table, { columns: reads, where: phase.where, range: part, lock: true })),
-      );
-    },
-    (exception) => unreadable.push(exception),
+  const { rows, failures: unreadable } = await collectRange(session, table, range, (part) =>
+    readRange(session, table, { columns: reads, where: phase.where, range: part, lock: true }),
   );
   const derived = await derive(session, transform, reads, written, rows);
   const notWritten = await writeDerived(session, context, derived);

@@ -1,8 +1,4 @@
-export type FlagState = {
-  enabled: boolean;
-  /** Share of users who get the new behaviour, 0 to 100. */
-  percentage: number;
-};
+import type { FlagState } from '../domain/flag-state.ts';
 
 /** Where the application reads its flags from. */
 export interface FlagStore {

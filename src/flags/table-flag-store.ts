@@ -1,4 +1,5 @@
-import type { FlagState, FlagStore } from './flag-store.ts';
+import type { FlagState } from '../domain/flag-state.ts';
+import type { FlagStore } from './flag-store.ts';
 
 /** What the store needs of a database; a target is one. */
 export interface FlagDatabase {

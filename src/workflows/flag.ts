@@ -1,5 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
-import type { FlagState, PhaseRef } from '../contracts/activities.ts';
+import type { PhaseRef } from '../contracts/activities.ts';
+import type { FlagState } from '../domain/flag-state.ts';
 import type { FlagReference } from '../domain/plan.ts';
 import { control, quick } from './activities.ts';
 

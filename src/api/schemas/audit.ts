@@ -21,4 +21,3 @@ export const auditEntrySchema = z
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 
 export const auditListSchema = z.object({ entries: z.array(auditEntrySchema) });
-export type AuditList = z.output<typeof auditListSchema>;

@@ -16,4 +16,3 @@ export const gateMeasurementSchema = z
 export type GateMeasurement = z.output<typeof gateMeasurementSchema>;
 
 export const gateListSchema = z.object({ measurements: z.array(gateMeasurementSchema) });
-export type GateList = z.output<typeof gateListSchema>;

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { ROLES } from '../../domain/role.ts';
 import { RUN_COMMANDS, RUN_STATUSES } from '../../domain/run-state.ts';
 import { instantSchema, pageLimit, planVersion, rowCountsSchema } from './common.ts';
 import { gateMeasurementSchema } from './gates.ts';
@@ -101,10 +100,7 @@ export const runListSchema = z.object({
 });
 export type RunList = z.output<typeof runListSchema>;
 
-export const commandParams = z.object({ id: z.string().min(1).max(200), command: z.enum(RUN_COMMANDS) });
 export const commandBody = z
   .strictObject({ reason: z.string().max(1_000).optional().describe('Kept in the audit trail') })
   .meta({ id: 'CommandRequest' });
 export type CommandRequest = z.input<typeof commandBody>;
-
-export const actorSchema = z.object({ name: z.string(), role: z.enum(ROLES) });
