@@ -5,6 +5,7 @@
 const mayImport = {
   domain: [],
   plan: ['domain'],
+  'ddl-lint': ['domain'],
   contracts: ['domain'],
   workflows: ['contracts', 'domain'],
   engine: ['targets', 'domain'],
@@ -12,8 +13,8 @@ const mayImport = {
   gates: ['targets', 'domain'],
   flags: ['domain'],
   db: ['domain'],
-  activities: ['contracts', 'domain', 'engine', 'targets', 'gates', 'flags', 'db', 'plan'],
-  api: ['plan', 'contracts', 'domain', 'db', 'flags'],
+  activities: ['contracts', 'domain', 'engine', 'targets', 'gates', 'flags', 'db', 'plan', 'ddl-lint'],
+  api: ['plan', 'ddl-lint', 'contracts', 'domain', 'db', 'flags'],
   worker: ['workflows', 'activities', 'contracts', 'domain', 'engine', 'targets', 'db', 'plan'],
 };
 

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { Transform } from '../src/engine/transform.ts';
+import type { Transform } from '../src/engine/transform/transform.ts';
 import { load as loadCampaigns } from './campaigns-v2/load.ts';
 import { transforms as campaignTransforms } from './campaigns-v2/transforms.ts';
 import { load as loadEvents } from './canonical-events/load.ts';

@@ -23,7 +23,7 @@ const httpUrl = z
     'write a URL like http://127.0.0.1:8233',
   )
   .transform((text) => text.replace(/\/+$/, ''));
-const poolSize = z.coerce
+const connectionCount = z.coerce
   .number('write a whole number from 1 to 1000')
   .int('write a whole number from 1 to 1000')
   .min(1, 'write a whole number from 1 to 1000')
@@ -47,11 +47,15 @@ function json(example: string) {
   });
 }
 
-export const TARGETS_EXAMPLE = '{"shop": {"url": "postgresql://…", "poolSize": 8}}';
+export const TARGETS_EXAMPLE = '{"shop": {"url": "postgresql://…", "poolSize": 8, "budget": 8}}';
 export const targetsSchema = z.record(
   z.string().regex(TARGET_NAME, 'name a target with lower-case letters, digits and dashes, at most 63'),
   z.strictObject(
-    { url: postgresUrl, poolSize: poolSize.default(DEFAULT_POOL_SIZE) },
+    {
+      url: postgresUrl,
+      poolSize: connectionCount.default(DEFAULT_POOL_SIZE),
+      budget: connectionCount.optional(),
+    },
     `write ${TARGETS_EXAMPLE}`,
   ),
   `write an object like ${TARGETS_EXAMPLE}`,

@@ -19,8 +19,14 @@ import type { Role } from './domain/role.ts';
 /** A bearer token of the API: who it stands for in the audit trail, and what it may do. */
 export type Token = { name: string; role: Role; token: string };
 
-/** A database that plans may change. `poolSize` is the most connections that a worker opens to it. */
-export type TargetConfig = { url: string; poolSize: number };
+/** A database that plans may change. */
+export type TargetConfig = {
+  url: string;
+  /** Slots and connections that a worker has for it. */
+  poolSize: number;
+  /** Most connections that may migrate or restore its rows at once, over all workers; `poolSize` unless given. */
+  budget?: number | undefined;
+};
 
 /** Where the Temporal server is; `address`, `tls` and `apiKey` fit `Connection.connect` as they are. */
 export type TemporalConfig = {
@@ -85,7 +91,8 @@ export class ConfigError extends Error {
   }
 }
 
-const TARGET_VARIABLE = /^CUTOVER_TARGET_([A-Z0-9][A-Z0-9_]*)_(URL|POOL_SIZE)$/;
+const TARGET_VARIABLE = /^CUTOVER_TARGET_([A-Z0-9][A-Z0-9_]*)_(URL|POOL_SIZE|BUDGET)$/;
+const TARGET_SETTINGS = { URL: 'url', POOL_SIZE: 'poolSize', BUDGET: 'budget' } as const;
 
 /**
  * Reads the configuration from the environment. A variable that is set to nothing counts as not set.
@@ -126,19 +133,21 @@ function toConfig(read: Environment, shorthand: Config['targets'], env: NodeJS.P
 
 /** `CUTOVER_TARGET_SHOP_EU_URL` configures the target `shop-eu`. */
 function readTargetVariables(env: NodeJS.ProcessEnv): { targets: Config['targets']; problems: string[] } {
-  const raw: Record<string, { url?: string; poolSize?: string }> = {};
+  const raw: Record<string, Partial<Record<keyof TargetConfig, string>>> = {};
   for (const [variable, value] of Object.entries(env)) {
     const match = TARGET_VARIABLE.exec(variable);
     const name = match?.[1]?.toLowerCase().replaceAll('_', '-');
-    if (!name || value === undefined) continue;
-    raw[name] = { ...raw[name], [match?.[2] === 'URL' ? 'url' : 'poolSize']: value };
+    const setting = match?.[2] as keyof typeof TARGET_SETTINGS | undefined;
+    if (!name || !setting || value === undefined) continue;
+    raw[name] = { ...raw[name], [TARGET_SETTINGS[setting]]: value };
   }
   const parsed = targetsSchema.safeParse(raw);
   if (parsed.data) return { targets: parsed.data, problems: [] };
   const problems = parsed.error.issues.map((issue) => {
     const [name = '', key] = issue.path.map(String);
     const variable = `CUTOVER_TARGET_${name.toUpperCase().replaceAll('-', '_')}`;
-    return `${variable}_${key === 'poolSize' ? 'POOL_SIZE' : 'URL'}: ${issue.message}`;
+    const [setting = 'URL'] = Object.entries(TARGET_SETTINGS).find(([, name]) => name === key) ?? [];
+    return `${variable}_${setting}: ${issue.message}`;
   });
   return { targets: {}, problems };
 }

@@ -9,6 +9,6 @@ export {
   skipped,
   type Transform,
   type TransformRow,
-} from './engine/transform.ts';
+} from './engine/transform/transform.ts';
 export { definePlan } from './plan/define-plan.ts';
 export type { PlanInput } from './plan/schema.ts';

@@ -33,15 +33,16 @@ describe('loadConfig', () => {
 
   test('reads targets from JSON and from one variable each', () => {
     const config = loadConfig({
-      CUTOVER_TARGETS: '{"shop": {"url": "postgres://a@h/shop", "poolSize": 3}}',
+      CUTOVER_TARGETS: '{"shop": {"url": "postgres://a@h/shop", "poolSize": 3, "budget": 2}}',
       CUTOVER_TARGET_SHOP_EU_URL: 'postgresql://a@h/eu',
       CUTOVER_TARGET_SHOP_US_URL: 'postgresql://a@h/us',
       CUTOVER_TARGET_SHOP_US_POOL_SIZE: '20',
+      CUTOVER_TARGET_SHOP_US_BUDGET: '30',
     });
     expect(config.targets).toEqual({
-      shop: { url: 'postgres://a@h/shop', poolSize: 3 },
+      shop: { url: 'postgres://a@h/shop', poolSize: 3, budget: 2 },
       'shop-eu': { url: 'postgresql://a@h/eu', poolSize: 8 },
-      'shop-us': { url: 'postgresql://a@h/us', poolSize: 20 },
+      'shop-us': { url: 'postgresql://a@h/us', poolSize: 20, budget: 30 },
     });
   });
 
@@ -52,6 +53,8 @@ describe('loadConfig', () => {
         CUTOVER_TEMPORAL_ADDRESS: 'http://h:7233',
         CUTOVER_TARGETS: '{"Shop": {"url": "postgres://h/db"}, "b": {"url": "x", "poolSize": 0, "pool": 1}}',
         CUTOVER_TARGET_EU_POOL_SIZE: '4',
+        CUTOVER_TARGET_US_URL: 'postgresql://a@h/us',
+        CUTOVER_TARGET_US_BUDGET: 'all',
         CUTOVER_TOKENS: '[{"name": "", "role": "root", "token": "short"}]',
         CUTOVER_PORT: 'eighty',
         CUTOVER_LOG_LEVEL: 'loud',
@@ -67,6 +70,7 @@ describe('loadConfig', () => {
     expect(named('CUTOVER_TARGETS.b.poolSize: write a whole number')).toHaveLength(1);
     expect(named('CUTOVER_TARGETS.b: write {"shop"')).toHaveLength(1);
     expect(named('CUTOVER_TARGET_EU_URL: write a URL')).toHaveLength(1);
+    expect(named('CUTOVER_TARGET_US_BUDGET: write a whole number')).toHaveLength(1);
     expect(named('CUTOVER_TOKENS.0.role: write one of viewer, operator, approver, admin')).toHaveLength(1);
     expect(named('CUTOVER_TOKENS.0.token: write at least 16')).toHaveLength(1);
     expect(named('CUTOVER_PORT: write a port number')).toHaveLength(1);

@@ -1,50 +1,78 @@
-import { runSlice } from '../../src/engine/backfill.ts';
-import { TransformRegistry } from '../../src/engine/transform.ts';
+import type pg from 'pg';
+import { runSlice } from '../../src/engine/backfill/slice.ts';
+import { TransformRegistry } from '../../src/engine/transform/transform.ts';
 import { createPostgresTarget } from '../../src/targets/postgres/connection.ts';
 import { migrate } from './transform.ts';
-import { EXPRESSION, phase, seconds, type Workload } from './workload.ts';
+import { EXPRESSION, phaseOf, seconds, type Workload } from './workload.ts';
 
-/** A way to migrate the workload's rows. */
-export type Form = { name: string; run(workload: Workload): Promise<void> };
+/** A way to migrate the workload's rows; returns the seconds that it took. */
+export type Form = { name: string; into?: 'items_new'; run(workload: Workload): Promise<number> };
 
-export const singleStatement: Form = {
+export const singleUpdate: Form = {
   name: 'one single UPDATE',
-  run: async ({ client }) => {
-    await client.query(`UPDATE items SET migrated = ${EXPRESSION}`);
-  },
+  run: ({ client }) => seconds(() => client.query(`UPDATE items SET migrated = ${EXPRESSION}`)),
 };
 
-/** What a careful person writes by hand: keyset batches of prepared statements, and no more. */
+export const singleInsert: Form = {
+  name: 'one single INSERT … SELECT',
+  into: 'items_new',
+  run: ({ client }) =>
+    seconds(() => client.query(`INSERT INTO items_new (id, migrated) SELECT id, ${EXPRESSION} FROM items`)),
+};
+
+/** What a careful person writes by hand: keyset batches of prepared statements with a checkpoint, and no more. */
 export const bareLoop: Form = {
   name: 'bare loop of the same statements, 1 connection',
   run: async ({ client }) => {
-    for (let after = '0'; ; ) {
-      const { rows } = await client.query({
-        name: 'batch-end',
-        text: 'SELECT max(id) AS upto FROM (SELECT id FROM items WHERE id > $1 ORDER BY id LIMIT 5000) AS batch',
-        values: [after],
-      });
-      const upTo = rows[0].upto;
-      if (upTo === null) return;
-      await client.query({
-        name: 'batch',
-        text: `UPDATE items SET migrated = ${EXPRESSION} WHERE id > $1 AND id <= $2`,
-        values: [after, upTo],
-      });
-      after = upTo;
-    }
+    await client.query(
+      'CREATE SCHEMA cutover; CREATE TABLE cutover.cursor (at bigint); INSERT INTO cutover.cursor VALUES (0)',
+    );
+    return seconds(() => loop(client));
   },
 };
 
-/** The engine by itself, without Temporal. */
-export function engine(name: string, over: Parameters<typeof phase>[0] = {}): Form {
+async function loop(client: pg.Client): Promise<void> {
+  for (let after = '0'; ; ) {
+    await client.query('BEGIN');
+    const { rows } = await client.query({
+      name: 'batch-end',
+      text: 'SELECT max(id) AS upto FROM (SELECT id FROM items WHERE id > $1 ORDER BY id LIMIT 5000) AS batch',
+      values: [after],
+    });
+    const upTo = rows[0].upto;
+    if (upTo === null) break;
+    await client.query({
+      name: 'batch',
+      text: `UPDATE items SET migrated = ${EXPRESSION} WHERE id > $1 AND id <= $2`,
+      values: [after, upTo],
+    });
+    await client.query({ name: 'cursor', text: 'UPDATE cutover.cursor SET at = $1', values: [upTo] });
+    await client.query('COMMIT');
+    after = upTo;
+  }
+  await client.query('COMMIT');
+}
+
+const insert = {
+  kind: 'insert' as const,
+  into: 'items_new',
+  values: { id: 'id', migrated: EXPRESSION },
+  identifiedBy: ['id'],
+};
+const registered = { kind: 'registered', name: 'bench', version: 1 } as const;
+
+/** The engine by itself, without Temporal, on so many lanes of one process. */
+function engine(name: string, lanes: number, over: Parameters<typeof phaseOf>[0] = {}): Form {
   return {
-    name,
+    name: `engine, ${name}, ${lanes} ${lanes === 1 ? 'connection' : 'connections'}`,
+    ...(over.transform?.kind === 'insert' ? { into: 'items_new' as const } : {}),
     run: async ({ url }) => {
-      const target = createPostgresTarget({ name: 'app', url, poolSize: 4 });
+      const target = createPostgresTarget({ name: 'app', url, poolSize: 8 });
+      const job = { runId: 'bench', phase: phaseOf(over), transforms: new TransformRegistry([migrate]) };
+      const work = (lane: number) =>
+        runSlice(target, job, { claimant: { lane: `lane-${lane}`, since: Date.now() } });
       try {
-        const job = { runId: 'bench', phase: phase(over), transforms: new TransformRegistry([migrate]) };
-        await runSlice(target, job);
+        return await seconds(() => Promise.all(Array.from({ length: lanes }, (_, lane) => work(lane))));
       } finally {
         await target.close();
       }
@@ -52,10 +80,13 @@ export function engine(name: string, over: Parameters<typeof phase>[0] = {}): Fo
   };
 }
 
-/** Rows per second of the form, over a table made anew; checks that it did the work. */
-export async function rowsPerSecond(form: Form, workload: Workload): Promise<number> {
-  await workload.reset();
-  const took = await seconds(() => form.run(workload));
-  await workload.verify();
-  return workload.rows / took;
-}
+export const ENGINE_FORMS = {
+  sql1: engine('SQL UPDATE', 1),
+  sql2: engine('SQL UPDATE', 2),
+  sql4: engine('SQL UPDATE', 4),
+  journal: engine('SQL UPDATE with journal', 1, { undo: { kind: 'journal' } }),
+  insert1: engine('INSERT … SELECT', 1, { transform: insert }),
+  insert2: engine('INSERT … SELECT', 2, { transform: insert }),
+  typescript1: engine('TypeScript', 1, { transform: registered }),
+  typescript2: engine('TypeScript', 2, { transform: registered }),
+} satisfies Record<string, Form>;

@@ -1,4 +1,4 @@
-import { defineTransform, migrated } from '../../src/engine/transform.ts';
+import { defineTransform, migrated } from '../../src/engine/transform/transform.ts';
 
 type Payload = { name?: string; total?: number; address?: { city?: string } };
 

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { BackfillPhase } from '../../src/domain/plan.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
+import type { PlanInput } from '../../src/plan/schema.ts';
 
 /** What every form of the backfill computes; the same expression in SQL and, as `migrate`, in TypeScript. */
 export const EXPRESSION = `jsonb_build_object('name', payload->>'name', 'city', payload->'address'->>'city', 'total', payload->'total')`;
@@ -14,41 +15,48 @@ export class Workload {
   readonly rows: number;
   readonly client: pg.Client;
 
-  constructor(url: string, rows: number) {
+  private constructor(url: string, rows: number) {
     this.url = url;
     this.rows = rows;
     this.client = new pg.Client({ connectionString: url });
   }
 
   /** Rows with a jsonb payload of about 300 bytes. */
-  async create(): Promise<void> {
-    await this.client.connect();
-    await this.client.query(
-      `CREATE UNLOGGED TABLE template AS
+  static async create(url: string, rows: number): Promise<Workload> {
+    const workload = new Workload(url, rows);
+    await workload.client.connect();
+    await workload.client.query(
+      `CREATE UNLOGGED TABLE IF NOT EXISTS template_${rows} AS
          SELECT n::bigint AS id,
                 jsonb_build_object(
                   'name', 'Customer ' || n, 'total', (n % 10000) / 100.0,
                   'address', jsonb_build_object('city', 'City ' || n % 500, 'street', repeat(md5(n::text), 3)),
                   'note', repeat(md5((n * 7)::text), 3)) AS payload,
-                NULL::jsonb AS migrated
-           FROM generate_series(1, $1::bigint) AS n`.replace('$1', String(this.rows)),
+                NULL::jsonb AS migrated, 0 AS touched
+           FROM generate_series(1, ${rows}) AS n`,
     );
+    return workload;
   }
 
-  /** Makes `items` anew. */
+  /** Makes `items` anew, and an empty `items_new`. */
   async reset(): Promise<void> {
-    await this.client.query('DROP SCHEMA IF EXISTS cutover CASCADE');
-    await this.client.query('DROP TABLE IF EXISTS items, items_new');
-    await this.client.query('CREATE TABLE items AS SELECT * FROM template');
-    await this.client.query('ALTER TABLE items ADD PRIMARY KEY (id)');
-    await this.client.query('VACUUM (FREEZE, ANALYZE) items');
-    await this.client.query('CHECKPOINT');
+    const { client } = this;
+    await client.query('DROP SCHEMA IF EXISTS cutover CASCADE');
+    await client.query('DROP TABLE IF EXISTS items, items_new');
+    await client.query(`CREATE TABLE items AS SELECT * FROM template_${this.rows}`);
+    await client.query('ALTER TABLE items ADD PRIMARY KEY (id)');
+    await client.query('CREATE TABLE items_new (id bigint PRIMARY KEY, migrated jsonb)');
+    await client.query('VACUUM (FREEZE, ANALYZE) items');
+    await client.query('CHECKPOINT');
   }
 
   /** @throws Error when a row is not what the expression says: a figure of wrong work is no figure. */
-  async verify(): Promise<void> {
+  async verify(table: 'items' | 'items_new' = 'items'): Promise<void> {
     const { rows } = await this.client.query(
-      `SELECT count(*)::int AS wrong FROM items WHERE migrated IS DISTINCT FROM ${EXPRESSION}`,
+      table === 'items'
+        ? `SELECT count(*)::int AS wrong FROM items WHERE migrated IS DISTINCT FROM ${EXPRESSION}`
+        : `SELECT count(*)::int AS wrong FROM items FULL JOIN items_new USING (id)
+            WHERE items_new.migrated IS DISTINCT FROM ${EXPRESSION}`,
     );
     if (rows[0].wrong > 0)
       throw new Error(`${rows[0].wrong} of ${this.rows} rows were not migrated as they should`);
@@ -59,10 +67,12 @@ export class Workload {
   }
 }
 
-/** The phase that does this work, as a plan would have it. */
-export function phase(over: Partial<Record<'batchSize' | 'undo' | 'transform', unknown>>): BackfillPhase {
-  const plan = parsePlan({
-    name: 'bench',
+type BackfillInput = Extract<PlanInput['phases'][number], { kind: 'backfill' }>;
+
+/** The plan that does this work: nothing but a backfill, which nothing slows down unless it says so. */
+export function planOf(over: Partial<BackfillInput> = {}, name = 'bench'): PlanInput {
+  return {
+    name,
     target: 'app',
     phases: [
       {
@@ -72,12 +82,16 @@ export function phase(over: Partial<Record<'batchSize' | 'undo' | 'transform', u
         pointOfNoReturn: true,
         undo: { kind: 'none' },
         batchSize: 5_000,
+        throttle: [],
         transform: { kind: 'sql', set: { migrated: EXPRESSION } },
         ...over,
       },
     ],
-  });
-  return plan.phases[0] as BackfillPhase;
+  };
+}
+
+export function phaseOf(over: Partial<BackfillInput> = {}): BackfillPhase {
+  return parsePlan(planOf(over)).phases[0] as BackfillPhase;
 }
 
 /** Seconds that the work takes. */

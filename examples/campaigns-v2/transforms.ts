@@ -1,4 +1,4 @@
-import { ambiguous, defineTransform, failed, migrated } from '../../src/engine/transform.ts';
+import { ambiguous, defineTransform, failed, migrated } from '../../src/engine/transform/transform.ts';
 import { decideSources, type Integration } from './data-sources.ts';
 
 /** `data_sources_v2` from `data_source`, `native_config` and the workspace's integrations. */

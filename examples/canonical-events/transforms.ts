@@ -1,4 +1,4 @@
-import { ambiguous, defineTransform, failed, migrated } from '../../src/engine/transform.ts';
+import { ambiguous, defineTransform, failed, migrated } from '../../src/engine/transform/transform.ts';
 import { canonicalEvent } from './canonical.ts';
 import type { Payload } from './providers/provider.ts';
 import { isObject } from './providers/read.ts';

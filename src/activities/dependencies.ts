@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { FAILURE } from '../contracts/errors.ts';
 import type { ControlDb } from '../db/control-db.ts';
-import type { TransformRegistry } from '../engine/transform.ts';
+import type { TransformRegistry } from '../engine/transform/transform.ts';
 import type { Target } from '../targets/target.ts';
 
 /** What the activities of a worker work with; composed once, in the worker. */

@@ -1,15 +1,25 @@
 import type { DryRunPhaseInput, DryRunPhaseReport } from '../contracts/activities.ts';
 import { storeDryRunPhase } from '../db/dry-runs.ts';
-import { openLogEntry, updateLogEntry } from '../db/migration-log.ts';
-import { formatMs } from '../domain/duration.ts';
-import type { BackfillPhase, BackupPhase, Phase, ValidatePhase } from '../domain/plan.ts';
+import { lintPlanDdl } from '../ddl-lint/lint-plan.ts';
+import type {
+  BackupPhase,
+  CleanupPhase,
+  Phase,
+  RolloutPhase,
+  SchemaPhase,
+  SoakPhase,
+  SyncPhase,
+  ValidatePhase,
+} from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
-import { dryRunBackfill } from '../engine/dry-run.ts';
+import { checkQuery } from '../engine/preflight/plan-queries.ts';
 import { describeTable } from '../targets/postgres/catalog.ts';
 import { classifySqlError } from '../targets/postgres/errors.ts';
 import { readOnlyQuery } from '../targets/postgres/read-only-query.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
+import { dryRunOfBackfill } from './dry-run-backfill.ts';
 import { whileHeartbeating } from './heartbeat.ts';
+import { GATE_PARAMETERS } from './preflight.ts';
 import { recorded } from './records.ts';
 import { runQuery } from './validate.ts';
 
@@ -31,6 +41,12 @@ export function dryRunActivities(dependencies: Dependencies) {
   };
 }
 
+const SYNC_MODES: Record<SyncPhase['mode'], string> = {
+  trigger: 'by triggers in the application’s own transactions',
+  capture: 'by noting the keys of changed rows and deriving those soon after',
+  application: 'watching that the application writes both shapes',
+};
+
 type Report = Pick<DryRunPhaseReport, 'summary' | 'details'>;
 
 function dryRunOf(
@@ -41,21 +57,26 @@ function dryRunOf(
 ): Report | Promise<Report> {
   switch (phase.kind) {
     case 'backfill':
-      return backfill(dependencies, input, phase, signal);
+      return dryRunOfBackfill(dependencies, input, phase, signal);
     case 'backup':
       return backup(dependencies, input, phase, signal);
     case 'validate':
       return validate(dependencies, input, phase, signal);
     case 'schema':
-      return {
-        summary: `would apply ${plural(phase.up.length, 'statement')}`,
-        details: { up: phase.up, down: phase.down },
-      };
+      return ddl(phase, { up: phase.up, down: phase.down });
     case 'cleanup':
-      return {
-        summary: `would apply ${plural(phase.statements.length, 'statement')}`,
-        details: { statements: phase.statements },
-      };
+      return ddl(phase, { statements: phase.statements });
+    case 'sync': {
+      const { mode, backfill, watchInterval, onDrift } = phase;
+      const summary = `would keep what is written meanwhile as "${backfill}" makes it, ${SYNC_MODES[mode]}`;
+      return { summary, details: { mode, backfill, watchInterval, onDrift } };
+    }
+    case 'verify': {
+      const { backfill, onDrift, batchSize, parallelism } = phase;
+      const then = onDrift === 'repair' ? 'repair those that differ' : 'fail if any differs';
+      const summary = `would derive every row of "${backfill}" again, and ${then}`;
+      return { summary, details: { backfill, onDrift, batchSize, parallelism } };
+    }
     case 'approval': {
       const { count, roles, people, deadline } = phase;
       return {
@@ -65,41 +86,32 @@ function dryRunOf(
     }
     case 'rollout': {
       const stages = phase.stages.map(({ percentage, hold }) => `${percentage} % for ${hold}`).join(', ');
-      return { summary: `would roll ${phase.flag.name} out: ${stages}`, details: { stages: phase.stages } };
+      const summary = `would roll ${phase.flag.name} out: ${stages}`;
+      return gated(dependencies, input, phase, { summary, details: { stages: phase.stages } });
     }
-    case 'soak':
-      return {
-        summary: `would watch ${phase.flag.name} at 100 % for ${phase.for}`,
-        details: { for: phase.for },
-      };
+    case 'soak': {
+      const summary = `would watch ${phase.flag.name} at 100 % for ${phase.for}`;
+      return gated(dependencies, input, phase, { summary, details: { for: phase.for } });
+    }
   }
 }
 
-async function backfill(
-  dependencies: Dependencies,
-  input: DryRunPhaseInput,
-  phase: BackfillPhase,
-  signal: AbortSignal,
-): Promise<Report> {
-  const { plan, dryRunId, performedBy, batchSize, offset, limit } = input;
-  const target = targetNamed(dependencies, plan.target);
-  const key = { runId: dryRunId, phase: phase.name, action: 'dry-run' } as const;
-  await recorded(
-    openLogEntry(dependencies.db, key, {
-      planName: plan.name,
-      target: plan.target,
-      tableName: phase.table,
-      performedBy: performedBy.name,
-    }),
-  );
-  const job = { runId: dryRunId, phase, transforms: dependencies.transforms };
-  const report = await dryRunBackfill(target, job, { batchSize, offset, limit, signal });
-  const { counts, durationMs } = report;
-  await recorded(updateLogEntry(dependencies.db, key, { counts, outcome: 'completed', errorDetails: [] }));
-  const summary =
-    `would migrate ${counts.migrated} of ${counts.processed} rows (${counts.skipped} skipped, ` +
-    `${counts.ambiguous} ambiguous, ${counts.failed} failing); looked at in ${formatMs(durationMs)}`;
-  return { summary, details: { ...report } };
+/** What the DDL linter found, and why it was accepted, is for whoever approves the run. */
+async function ddl(phase: SchemaPhase | CleanupPhase, statements: Record<string, string[]>): Promise<Report> {
+  const applied = phase.kind === 'schema' ? phase.up : phase.statements;
+  const { findings } = await lintPlanDdl({ phases: [phase] });
+  const waived = findings.filter(({ waivedBecause }) => waivedBecause !== undefined).length;
+  const noted = waived > 0 ? `, ${plural(waived, 'finding')} of the DDL linter waived` : '';
+  return {
+    summary: `would apply ${plural(applied.length, 'statement')}${noted}`,
+    details: {
+      ...statements,
+      findings: findings.map(({ path, ...finding }) => ({
+        path: path.replace(/^phases\[0\]\./, ''),
+        ...finding,
+      })),
+    },
+  };
 }
 
 async function backup(
@@ -128,6 +140,28 @@ async function backup(
     summary: tables.map(({ table, rows }) => `would copy ${rows} rows of ${table}`).join(', '),
     details: { tables },
   };
+}
+
+/** Gates that need a column which the run adds can't be checked yet; preflight has refused those that are wrong. */
+async function gated(
+  dependencies: Dependencies,
+  { plan }: DryRunPhaseInput,
+  phase: RolloutPhase | SoakPhase,
+  { summary, details }: Report,
+): Promise<Report> {
+  const target = targetNamed(dependencies, plan.target);
+  const earlier = plan.phases.slice(
+    0,
+    plan.phases.findIndex(({ name }) => name === phase.name),
+  );
+  const gates: { name: string; notYet?: string }[] = [];
+  for (const { name, sql } of phase.gates) {
+    const check = await checkQuery(target, sql, GATE_PARAMETERS, earlier);
+    gates.push(check.kind === 'fine' ? { name } : { name, notYet: check.why });
+  }
+  const notYet = gates.filter((gate) => 'notYet' in gate).length;
+  const noted = notYet > 0 ? `; ${plural(notYet, 'gate')} can be checked only after what the run adds` : '';
+  return { summary: summary + noted, details: { ...details, gates } };
 }
 
 /** Runs the queries as things are now; those that need a column which the run adds can't be run yet. */

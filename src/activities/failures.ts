@@ -49,6 +49,18 @@ function knownFailure(error: unknown): { type: string; message: string; nonRetry
       return { type: FAILURE.leaseLost, message, nonRetryable: false };
     case 'BudgetExceeded':
       return { type: FAILURE.budgetExceeded, message, nonRetryable: true };
+    case 'BatchNeverEnds':
+      return { type: FAILURE.batchNeverEnds, message, nonRetryable: true };
+    case 'BackfillNotBegun':
+      return { type: FAILURE.backfillNotBegun, message, nonRetryable: true };
+    case 'DecisionRefused':
+      return { type: FAILURE.decisionRefused, message, nonRetryable: true };
+    case 'ValueRefused':
+      return { type: FAILURE.valueRefused, message, nonRetryable: true };
+    case 'LocksNotFree':
+      return { type: FAILURE.locksNotFree, message, nonRetryable: true };
+    case 'SyncNotInstalled':
+      return { type: FAILURE.syncNotInstalled, message, nonRetryable: true };
     case 'StatementError':
       return {
         type: FAILURE.statementRefused,

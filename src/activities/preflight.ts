@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { FAILURE } from '../contracts/errors.ts';
+import { lintPlanDdl } from '../ddl-lint/lint-plan.ts';
 import type {
   BackfillPhase,
   BackupPhase,
@@ -7,14 +8,19 @@ import type {
   Gate,
   Phase,
   Plan,
-  ValidatePhase,
+  SyncPhase,
+  ValidationQuery,
+  VerifyPhase,
 } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
-import { preflightBackfill } from '../engine/preflight.ts';
+import { loadProblems } from '../engine/load/problems.ts';
+import { checkQuery } from '../engine/preflight/plan-queries.ts';
+import { preflightBackfill } from '../engine/preflight/preflight.ts';
+import { preflightSync } from '../engine/sync/problems.ts';
+import { verifyProblems } from '../engine/verify/problems.ts';
 import { createTableFlagStore } from '../flags/table-flag-store.ts';
 import { describeTable } from '../targets/postgres/catalog.ts';
 import { classifySqlError } from '../targets/postgres/errors.ts';
-import { bindNamedParameters } from '../targets/postgres/named-parameters.ts';
 import { singleStatement } from '../targets/postgres/single-statement.ts';
 import type { Target } from '../targets/target.ts';
 import { type Dependencies, targetNamed } from './dependencies.ts';
@@ -22,10 +28,14 @@ import { type Dependencies, targetNamed } from './dependencies.ts';
 export function preflightActivities(dependencies: Dependencies) {
   const findProblems = async ({ plan }: { plan: Plan }): Promise<PlanProblem[]> => {
     const target = targetNamed(dependencies, plan.target);
-    const problems: PlanProblem[] = [];
+    // A plan may have been registered before the linter knew a rule, or without it.
+    const problems = [...(await lintPlanDdl(plan)).problems];
     for (const [index, phase] of plan.phases.entries()) {
       const earlier = plan.phases.slice(0, index);
-      problems.push(...(await phaseProblems(dependencies, target, phase, `phases[${index}]`, earlier)));
+      const path = `phases[${index}]`;
+      problems.push(...(await phaseProblems(dependencies, target, phase, path, earlier)));
+      if (phase.kind === 'verify') problems.push(...verificationProblems(dependencies, phase, path, earlier));
+      if (phase.kind === 'sync') problems.push(...(await syncProblems(target, phase, path, plan, earlier)));
     }
     return problems;
   };
@@ -62,11 +72,16 @@ async function phaseProblems(
     case 'backfill':
       return backfillProblems(dependencies, target, phase, path, earlier);
     case 'validate':
-      return queryProblems(phase, path);
+      return queryProblems(target, phase.queries, `${path}.queries`, earlier);
     case 'rollout':
     case 'soak':
-      return [...gateProblems(phase.gates, path), ...(await flagProblems(target, phase.flag, path, earlier))];
+      return [
+        ...(await gateProblems(target, phase.gates, `${path}.gates`, earlier)),
+        ...(await flagProblems(target, phase.flag, path, earlier)),
+      ];
     case 'approval':
+    case 'sync':
+    case 'verify':
       return [];
   }
 }
@@ -78,24 +93,70 @@ function statementProblems(statements: string[], path: string): PlanProblem[] {
   });
 }
 
-function queryProblems(phase: ValidatePhase, path: string): PlanProblem[] {
-  return phase.queries.flatMap(({ sql }, index) =>
-    problemOf(
-      () => bindNamedParameters(singleStatement(sql), { run_id: '' }),
-      `${path}.queries[${index}].sql`,
-      'write one statement; :run_id is bound',
-    ),
-  );
+function queryProblems(
+  target: Target,
+  queries: ValidationQuery[],
+  path: string,
+  earlier: Phase[],
+): Promise<PlanProblem[]> {
+  return sqlProblems(target, queries, path, earlier, {
+    parameters: { run_id: '' },
+    fix: 'write one statement that reads; :run_id is bound',
+  });
 }
 
-function gateProblems(gates: Gate[], path: string): PlanProblem[] {
-  return gates.flatMap(({ sql }, index) =>
-    problemOf(
-      () => bindNamedParameters(singleStatement(sql), { since: '', percentage: 0, run_id: '' }),
-      `${path}.gates[${index}].sql`,
-      'write one statement; :since, :percentage and :run_id are bound',
-    ),
-  );
+function gateProblems(target: Target, gates: Gate[], path: string, earlier: Phase[]): Promise<PlanProblem[]> {
+  return sqlProblems(target, gates, path, earlier, {
+    parameters: GATE_PARAMETERS,
+    fix: 'write one statement that reads; :since, :percentage and :run_id are bound',
+  });
+}
+
+/** What is planned only, so that any values of their types do. */
+export const GATE_PARAMETERS = { since: new Date(0), percentage: 0, run_id: '' };
+
+/** A query that needs what an earlier phase adds is no problem; it can't be judged yet. */
+async function sqlProblems(
+  target: Target,
+  queries: { sql: string }[],
+  path: string,
+  earlier: Phase[],
+  { parameters, fix }: { parameters: Record<string, unknown>; fix: string },
+): Promise<PlanProblem[]> {
+  const problems: PlanProblem[] = [];
+  for (const [index, { sql }] of queries.entries()) {
+    const check = await checkQuery(target, sql, parameters, earlier);
+    if (check.kind === 'wrong') problems.push({ path: `${path}[${index}].sql`, problem: check.why, fix });
+  }
+  return problems;
+}
+
+function verificationProblems(
+  { transforms }: Dependencies,
+  phase: VerifyPhase,
+  path: string,
+  earlier: Phase[],
+): PlanProblem[] {
+  const backfill = earlier.find((other) => other.kind === 'backfill' && other.name === phase.backfill);
+  if (backfill?.kind !== 'backfill') return [];
+  return verifyProblems(backfill, transforms).map((problem) => ({
+    ...problem,
+    path: `${path}.${problem.path}`,
+  }));
+}
+
+/** A table that an earlier phase creates takes triggers as any other does. */
+async function syncProblems(
+  target: Target,
+  phase: SyncPhase,
+  path: string,
+  { phases }: Plan,
+  earlier: Phase[],
+): Promise<PlanProblem[]> {
+  const backfill = phases.find((other) => other.kind === 'backfill' && other.name === phase.backfill);
+  if (backfill?.kind !== 'backfill' || createdBy(earlier, backfill.table)) return [];
+  const problems = await preflightSync(target, phase, backfill);
+  return problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` }));
 }
 
 async function backupProblems(
@@ -127,8 +188,33 @@ async function backfillProblems(
   earlier: Phase[],
 ): Promise<PlanProblem[]> {
   if (createdBy(earlier, phase.table)) return [];
-  const problems = await preflightBackfill(target, phase, transforms);
-  return problems.map((problem) => ({ ...problem, path: problem.path ? `${path}.${problem.path}` : path }));
+  const { transform } = phase;
+  const intoIsPlanned = transform.kind === 'insert' && createdBy(earlier, transform.into);
+  const problems = [
+    ...(await preflightBackfill(target, phase, transforms, { intoIsPlanned })),
+    ...(await loadProblems(target, phase)),
+  ];
+  return [
+    ...problems.map((problem) => ({ ...problem, path: problem.path ? `${path}.${problem.path}` : path })),
+    ...(await probeProblems(target, phase, `${path}.throttle`, earlier)),
+  ];
+}
+
+async function probeProblems(
+  target: Target,
+  { throttle }: BackfillPhase,
+  path: string,
+  earlier: Phase[],
+): Promise<PlanProblem[]> {
+  const problems = await Promise.all(
+    throttle.map(async (signal, index) => {
+      if (signal.kind !== 'sql') return [];
+      const check = await checkQuery(target, signal.sql, {}, earlier);
+      const fix = 'write one statement that reads and returns one number';
+      return check.kind === 'wrong' ? [{ path: `${path}[${index}].sql`, problem: check.why, fix }] : [];
+    }),
+  );
+  return problems.flat();
 }
 
 async function flagProblems(

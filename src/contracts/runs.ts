@@ -1,7 +1,10 @@
 import type { Actor } from '../domain/approval.ts';
 import type { RowCounts } from '../domain/counts.ts';
-import type { BackfillPhase, Phase, Plan } from '../domain/plan.ts';
+import type { BackfillPhase, Phase, PhaseKind, Plan } from '../domain/plan.ts';
+import type { ExceptionDecision, ExceptionFilter } from '../domain/row-exception.ts';
 import type { RunSituation } from '../domain/run-state.ts';
+import type { SampleSize } from '../domain/sample-size.ts';
+import type { UndoPreview } from '../domain/undo-preview.ts';
 
 /** Input of the `migration` workflow. The plan is the registered version that the run is pinned to. */
 export type MigrationInput = {
@@ -20,6 +23,10 @@ export type PhaseInput<P extends Phase = Phase> = {
   planName: string;
   target: string;
   phase: P;
+  /** The backfill that a sync or verify phase names. */
+  backfill?: BackfillPhase | undefined;
+  /** Names of the sync phases for the backfill that a verify phase names. */
+  syncs?: string[] | undefined;
   timeScale: number;
   /** Whose work it is in the migration log: who started the run, or who decided to undo it. */
   performedBy: Actor;
@@ -56,6 +63,8 @@ export type DryRunInput = {
   offset?: number | undefined;
   /** Rows to look at; all unless given. */
   limit?: number | undefined;
+  /** Looks at random rows from all over each table instead. */
+  sample?: SampleSize | undefined;
 };
 
 /** Input of the `undoRows` workflow, which restores single rows of a backfill by their keys. */
@@ -69,6 +78,19 @@ export type UndoRowsInput = {
   actor: Actor;
 };
 
+/** Input of the `decideExceptions` workflow, which carries out a decision about rows that a backfill set aside. */
+export type DecideExceptionsInput = {
+  runId: string;
+  planName: string;
+  target: string;
+  phase: BackfillPhase;
+  actor: Actor;
+  decision: ExceptionDecision;
+  filter: ExceptionFilter;
+  /** Why, as the actor has it. */
+  note?: string | undefined;
+};
+
 /** The keys by what became of them. */
 export type UndoRowsResult = {
   restored: string[][];
@@ -76,4 +98,36 @@ export type UndoRowsResult = {
   kept: string[][];
   /** Not migrated by this run, or undone already. */
   unknown: string[][];
+};
+
+/** Input of the `rollbackPreview` workflow, which finds out what a rollback would do, and does nothing. */
+export type RollbackPreviewInput = {
+  runId: string;
+  planName: string;
+  target: string;
+  plan: Plan;
+  /** Names of the phases that have something to undo. */
+  begun: string[];
+  /** Whether to compare every row with what its batch had left, if there is time for that. */
+  countKept: boolean;
+};
+
+/** What undoing one phase would do. */
+export type RollbackStep = {
+  phase: string;
+  kind: PhaseKind;
+  /** In words. */
+  action: string;
+  statements: string[];
+  /** Of a backfill that has rows to restore. */
+  rows: UndoPreview | null;
+};
+
+/** Input of the `forgetRun` workflow, which removes what the target holds of a run that has ended. */
+export type ForgetRunInput = {
+  runId: string;
+  planName: string;
+  target: string;
+  plan: Plan;
+  actor: Actor;
 };

@@ -9,3 +9,9 @@ import { storableJson, storableText } from '../domain/storable.ts';
 export const text = customType<{ data: string }>({ dataType: () => 'text', toDriver: storableText });
 
 export const jsonb = customType<{ data: unknown }>({ dataType: () => 'jsonb', toDriver: storableJson });
+
+/** Text that sorts by its code points, in every database alike. */
+export const codePoints = customType<{ data: string }>({
+  dataType: () => 'text COLLATE "C"',
+  toDriver: storableText,
+});

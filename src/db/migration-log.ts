@@ -5,14 +5,18 @@ import { migrationLog } from './schema.ts';
 
 export type MigrationLogEntry = typeof migrationLog.$inferSelect;
 
-export type LogKey = { runId: string; phase: string; action: MigrationLogEntry['action'] };
+export type LogKey = {
+  runId: string;
+  phase: string;
+  action: MigrationLogEntry['action'];
+  /** Tells apart what can happen to a phase more than once. */
+  request?: string | undefined;
+};
+
+type LogHead = { planName: string; target: string; tableName: string; performedBy: string };
 
 /** Opens the log entry of a backfill, or finds it open already. */
-export async function openLogEntry(
-  db: ControlDb,
-  key: LogKey,
-  entry: { planName: string; target: string; tableName: string; performedBy: string },
-): Promise<void> {
+export async function openLogEntry(db: ControlDb, key: LogKey, entry: LogHead): Promise<void> {
   await db.query
     .insert(migrationLog)
     .values({ ...key, ...entry })
@@ -43,9 +47,21 @@ export async function updateLogEntry(
         eq(migrationLog.runId, key.runId),
         eq(migrationLog.phase, key.phase),
         eq(migrationLog.action, key.action),
+        eq(migrationLog.request, key.request ?? ''),
         onlyIfOpen ? isNull(migrationLog.finishedAt) : undefined,
       ),
     );
+}
+
+/** Records what was done at once; the same request again says what it has come to. */
+export async function recordLogEntry(
+  db: ControlDb,
+  key: LogKey,
+  head: LogHead,
+  entry: { counts: RowCounts; outcome: string },
+): Promise<void> {
+  await openLogEntry(db, key, head);
+  await updateLogEntry(db, key, entry);
 }
 
 export type LogFilter = {

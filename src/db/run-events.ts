@@ -11,7 +11,7 @@ export type NewRunEvent = {
   runId: string;
   /** Unique within the run: the same key again is the same event. */
   key?: string;
-  type: 'run' | 'phase' | 'progress' | 'stage' | 'gate' | 'flag' | 'validation' | 'command' | 'note';
+  type: 'run' | 'phase' | 'progress' | 'load' | 'stage' | 'gate' | 'flag' | 'validation' | 'command' | 'note';
   phase?: string | null;
   message: string;
   data?: Record<string, unknown>;

@@ -1,4 +1,5 @@
 import { and, desc, eq, inArray, isNull, sql } from 'drizzle-orm';
+import type { RowCounts } from '../domain/counts.ts';
 import type { ControlDb } from './control-db.ts';
 import { appendEvent } from './run-events.ts';
 import { type PhaseState, type Progress, runEvents, runPhases, runs } from './schema.ts';
@@ -45,6 +46,23 @@ export async function progressBefore(
   return found?.data as Progress | undefined;
 }
 
+/** Rows per second that the phase's progress told of, in the median; undefined when it never told of any. */
+export async function medianRate(db: ControlDb, runId: string, phase: string): Promise<number | undefined> {
+  const rate = sql<number | null>`(${runEvents.data} ->> 'rowsPerSecond')::float8`;
+  const [found] = await db.query
+    .select({ rate: sql<number | null>`percentile_cont(0.5) WITHIN GROUP (ORDER BY ${rate})` })
+    .from(runEvents)
+    .where(
+      and(
+        eq(runEvents.runId, runId),
+        eq(runEvents.type, 'progress'),
+        eq(runEvents.phase, phase),
+        sql`${rate} > 0`,
+      ),
+    );
+  return found?.rate ?? undefined;
+}
+
 export type PhaseChange = {
   runId: string;
   phase: string;
@@ -89,20 +107,25 @@ export async function changePhase(db: ControlDb, change: PhaseChange): Promise<v
   });
 }
 
-/** Shows a backfill's progress on its phase and to the run's watchers. */
+/**
+ * Shows the progress of a backfill, or of its undo, on its phase and to the run's watchers.
+ * @param done what the rows were: `1200 rows restored`.
+ */
 export async function reportProgress(
   db: ControlDb,
   runId: string,
   phase: string,
   progress: Progress,
+  done: 'processed' | 'restored' = 'processed',
 ): Promise<void> {
   await db.query.transaction(async (tx) => {
     await appendEvent(tx, {
       runId,
       type: 'progress',
       phase,
-      message: `${progress.counts.processed} rows processed`,
-      data: progress,
+      message: `${progress.counts.processed} rows ${done}`,
+      // What was measured is shown as it is now; what it led to has events of its own.
+      data: { ...progress, signals: undefined },
     });
     await tx
       .update(runPhases)
@@ -111,16 +134,30 @@ export async function reportProgress(
   });
 }
 
+/** Corrects the counts of a phase by what was decided about its rows since; its rate and estimate stay. */
+export async function reportCounts(
+  db: ControlDb,
+  runId: string,
+  phase: string,
+  counts: RowCounts,
+): Promise<void> {
+  const progress = (await findPhase(db, runId, phase))?.progress;
+  if (!progress || JSON.stringify(progress.counts) === JSON.stringify(counts)) return;
+  await reportProgress(db, runId, phase, { ...progress, counts });
+}
+
 /**
- * Thins a phase's progress events evenly once there are more than `keep`, so that a backfill of days does not fill the
- * control database with them.
+ * Thins a phase's events of progress, and those of load, evenly once there are more than `keep` of the kind, so that a
+ * backfill of days does not fill the control database with them.
  */
 export async function thinProgress(db: ControlDb, runId: string, phase: string, keep: number): Promise<void> {
   await db.query.execute(sql`
     DELETE FROM ${runEvents} USING (
-      SELECT id AS event, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total
+      SELECT id AS event, row_number() OVER of_type AS n, count(*) OVER (PARTITION BY type) AS total
         FROM ${runEvents}
-       WHERE ${runEvents.runId} = ${runId} AND ${runEvents.phase} = ${phase} AND ${runEvents.type} = 'progress'
-    ) AS progress
+       WHERE ${runEvents.runId} = ${runId} AND ${runEvents.phase} = ${phase}
+         AND ${runEvents.type} IN ('progress', 'load')
+      WINDOW of_type AS (PARTITION BY type ORDER BY id)
+    ) AS thinned
     WHERE ${runEvents.id} = event AND total > ${keep} AND n % ceil(total::numeric / ${keep}) <> 0`);
 }

@@ -13,10 +13,12 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { RowCounts } from '../domain/counts.ts';
+import type { Limiter, SignalReport } from '../domain/load-control.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Role } from '../domain/role.ts';
+import type { ExceptionKind, ExceptionStatus } from '../domain/row-exception.ts';
 import type { RunStatus } from '../domain/run-state.ts';
-import { jsonb, text } from './columns.ts';
+import { codePoints, jsonb, text } from './columns.ts';
 
 /** The control database's own schema, so that it can share a database with something else. */
 export const control = pgSchema('cutover_control');
@@ -89,6 +91,14 @@ export type Progress = {
   /** Rows to expect in all; the planner's estimate, null when unknown. */
   estimatedRows: number | null;
   rowsPerSecond: number;
+  /** What keeps it from going faster; null when nothing does. */
+  limiter?: Limiter | null;
+  /** When it will be done, between two instants as ISO texts; null while there is too little to say. */
+  eta?: { low: string; high: string } | null;
+  /** What is watched, as it was measured last. */
+  signals?: SignalReport[];
+  /** Outside of its hours, until an instant as ISO text. */
+  closed?: { until: string; why: string } | null;
 };
 
 export const runPhases = control.table(
@@ -104,6 +114,8 @@ export const runPhases = control.table(
     /** In words, what the phase did or why it failed. */
     summary: text(),
     progress: jsonb().$type<Progress>(),
+    /** Up to where the changes of its exceptions in the target were copied. */
+    exceptionsSeen: text('exceptions_seen'),
     startedAt: at('started_at'),
     finishedAt: at('finished_at'),
   },
@@ -154,19 +166,53 @@ export const runExceptions = control.table(
   'run_exceptions',
   {
     runId: text('run_id').notNull(),
+    /** Its id in the target. */
+    exceptionId: bigint('exception_id', { mode: 'number' }).notNull(),
     phase: text().notNull(),
     /** The row's key as a JSON list of texts. */
     key: text().notNull(),
-    kind: text().$type<'ambiguous' | 'failed' | 'kept'>().notNull(),
+    /** Sorts as the keys do. */
+    sortKey: codePoints('sort_key').notNull(),
+    kind: text().$type<ExceptionKind>().notNull(),
     reason: text().notNull(),
     suggestion: jsonb(),
+    /** Can the suggestion be accepted as it is? */
+    acceptable: boolean().notNull().default(false),
     sqlstate: text(),
+    /** The database's words, and what may help. */
+    message: text(),
+    /** What failed, for this row alone, and its parameters as text. */
+    statement: text(),
+    parameters: jsonb().$type<unknown[]>(),
+    status: text().$type<ExceptionStatus>().notNull().default('open'),
+    /** Why it was decided so, or could not be. */
+    note: text(),
+    /** The values that were written, by column. */
+    value: jsonb().$type<Record<string, unknown>>(),
+    decidedBy: text('decided_by'),
+    decidedAt: at('decided_at'),
+    /** Rises with each change of the target's record; an older one never replaces a newer. */
+    revision: integer().notNull().default(0),
     recordedAt: at('recorded_at').notNull().defaultNow(),
   },
-  (table) => [primaryKey({ columns: [table.runId, table.phase, table.key, table.kind] })],
+  (table) => [
+    primaryKey({ columns: [table.runId, table.exceptionId] }),
+    index('run_exceptions_in_order').on(table.runId, table.sortKey, table.exceptionId),
+  ],
 );
 
-/** One row per backfill or dry run of one: what was processed, by whom, when, with what result. */
+export const LOG_ACTIONS = [
+  'backfill',
+  'verify',
+  'dry-run',
+  'undo',
+  'undo-rows',
+  'resolve',
+  'replay',
+] as const;
+export type LogAction = (typeof LOG_ACTIONS)[number];
+
+/** One row per backfill, dry run, undo or decision about rows: what was processed, by whom, when, with what result. */
 export const migrationLog = control.table(
   'migration_log',
   {
@@ -176,7 +222,9 @@ export const migrationLog = control.table(
     target: text().notNull(),
     phase: text().notNull(),
     tableName: text('table_name').notNull(),
-    action: text().$type<'backfill' | 'dry-run' | 'undo'>().notNull(),
+    action: text().$type<LogAction>().notNull(),
+    /** Tells apart what can happen to a phase more than once; empty for what happens once. */
+    request: text().notNull().default(''),
     processed: bigint({ mode: 'number' }).notNull().default(0),
     succeeded: bigint({ mode: 'number' }).notNull().default(0),
     skipped: bigint({ mode: 'number' }).notNull().default(0),
@@ -188,7 +236,7 @@ export const migrationLog = control.table(
     finishedAt: at('finished_at'),
     outcome: text(),
   },
-  (table) => [uniqueIndex('migration_log_once').on(table.runId, table.phase, table.action)],
+  (table) => [uniqueIndex('migration_log_once').on(table.runId, table.phase, table.action, table.request)],
 );
 
 /** Who did what through the API, and whether it was accepted. */

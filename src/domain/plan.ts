@@ -1,5 +1,9 @@
+import type { BackfillPhase } from './backfill-phase.ts';
 import type { Duration } from './duration.ts';
+import type { PhaseBase } from './phase-base.ts';
 import type { Role } from './role.ts';
+
+export type * from './backfill-phase.ts';
 
 /**
  * The plan document as the engine sees it: validated, with every default filled in.
@@ -18,8 +22,10 @@ export type Plan = {
 
 export type Phase =
   | SchemaPhase
+  | SyncPhase
   | BackupPhase
   | BackfillPhase
+  | VerifyPhase
   | ValidatePhase
   | ApprovalPhase
   | RolloutPhase
@@ -27,16 +33,6 @@ export type Phase =
   | CleanupPhase;
 
 export type PhaseKind = Phase['kind'];
-
-type PhaseBase = {
-  /** Unique within the plan; a slug, part of workflow ids. */
-  name: string;
-  description: string;
-  /** Once such a phase has started, the run can no longer be rolled back: a breach or failure holds for a person instead. */
-  pointOfNoReturn: boolean;
-  /** What a failure of the phase leads to: undo everything, or wait for `resume` (try again) or `rollback`. */
-  onFailure: 'rollback' | 'hold';
-};
 
 export type SchemaPhase = PhaseBase & {
   kind: 'schema';
@@ -46,6 +42,51 @@ export type SchemaPhase = PhaseBase & {
   lockTimeout: Duration;
   /** Attempts to get the locks, with jittered pauses between them. */
   lockAttempts: number;
+  /** Findings of the DDL linter that the author has looked at and accepts. */
+  waivers: Waiver[];
+};
+
+/** Accepts one finding of the DDL linter, for a reason that the reviewer reads. */
+export type Waiver = {
+  /** The linter's rule: `adding-field-with-default`. */
+  rule: string;
+  reason: string;
+  /** Position of the statement in its list, from 0; all of the phase's unless given. */
+  statement?: number | undefined;
+};
+
+/**
+ * Keeps rows that the application writes meanwhile equal to their transform, from here on until the first cleanup phase
+ * begins, or the run ends.
+ */
+export type SyncPhase = PhaseBase & {
+  kind: 'sync';
+  /** Name of the backfill phase whose rows and transform these are. */
+  backfill: string;
+  /**
+   * `trigger`: triggers apply the same SQL expressions in the application's own transaction. `capture`: triggers note the
+   * keys of changed rows, and Cutover derives those rows soon after. `application`: the application writes both shapes, and
+   * Cutover only watches for drift.
+   */
+  mode: 'trigger' | 'capture' | 'application';
+  lockTimeout: Duration;
+  lockAttempts: number;
+  /** How often it is looked whether the sync still does its work. */
+  watchInterval: Duration;
+  /** What drift leads to: a note in the run's events, rows derived anew, or a hold for a person. */
+  onDrift: 'report' | 'repair' | 'hold';
+  /** Captured keys that may wait before it counts as drift. */
+  queueLimit: number;
+};
+
+/** Derives every row of a backfill again and compares; holds also while the application writes. */
+export type VerifyPhase = PhaseBase & {
+  kind: 'verify';
+  backfill: string;
+  /** What becomes of rows that differ from their transform: derived anew, or listed while the phase fails. */
+  onDrift: 'repair' | 'fail';
+  batchSize: number;
+  parallelism: number;
 };
 
 export type BackupPhase = PhaseBase & {
@@ -60,40 +101,6 @@ export type BackupTable = {
   where?: string | undefined;
   /** Name of the copy; `<table>_backup_<yyyymmdd>` unless given. */
   as?: string | undefined;
-};
-
-export type BackfillPhase = PhaseBase & {
-  kind: 'backfill';
-  table: string;
-  /** Columns of the keyset, when it is not the primary key. They must be NOT NULL and unique together. */
-  key?: string[] | undefined;
-  /** SQL condition for the rows to migrate. Rows that do not meet it are left alone and not counted. */
-  where?: string | undefined;
-  transform: SqlTransform | RegisteredTransform;
-  /** SQL types of written columns that an earlier schema phase adds, so that a dry run can stand in for them before they exist. */
-  columns: Record<string, string>;
-  batchSize: number;
-  undo: BackfillUndo;
-  errorBudget: ErrorBudget;
-};
-
-/** New column values as SQL expressions over the row: `UPDATE … SET column = expression`. */
-export type SqlTransform = { kind: 'sql'; set: Record<string, string> };
-
-/** A TypeScript function that the worker has registered under this name; the version pins its meaning. */
-export type RegisteredTransform = { kind: 'registered'; name: string; version: number };
-
-/**
- * How migrated rows get their old values back: `journal` restores the pre-image kept in the batch's own transaction;
- * `sql` runs the plan's statement over batches of migrated keys, bound as the parameter `:keys`; `none` leaves them.
- */
-export type BackfillUndo = { kind: 'journal' } | { kind: 'sql'; statement: string } | { kind: 'none' };
-
-export type ErrorBudget = {
-  /** Failing rows allowed; the phase fails on the next one. */
-  rows: number;
-  /** Share of processed rows that may fail, 0 to 1; judged once 50 rows are processed. */
-  share: number;
 };
 
 export type ValidatePhase = PhaseBase & { kind: 'validate'; queries: ValidationQuery[] };
@@ -187,4 +194,5 @@ export type CleanupPhase = PhaseBase & {
   statements: string[];
   lockTimeout: Duration;
   lockAttempts: number;
+  waivers: Waiver[];
 };

@@ -27,7 +27,15 @@ export function isFinal(status: RunStatus): boolean {
 }
 
 /** What a person (or a service) may ask of a run. */
-export const RUN_COMMANDS = ['pause', 'resume', 'advance', 'approve', 'reject', 'rollback'] as const;
+export const RUN_COMMANDS = [
+  'pause',
+  'resume',
+  'throttle',
+  'advance',
+  'approve',
+  'reject',
+  'rollback',
+] as const;
 export type RunCommand = (typeof RUN_COMMANDS)[number];
 
 /** What happens to a run by itself. */
@@ -36,6 +44,7 @@ export type RunEvent =
   | 'need_approval'
   | 'approved'
   | 'phase_failed_hold'
+  | 'drift_hold'
   | 'refuse_preflight'
   | 'must_undo'
   | 'finish'
@@ -65,9 +74,15 @@ const TRANSITIONS: Transition[] = [
   { on: 'approved', from: ['awaiting_approval'], to: 'running', why: 'enough people approved' },
   {
     on: 'phase_failed_hold',
-    from: ['running', 'paused', 'awaiting_approval'],
+    from: ['running', 'paused', 'awaiting_approval', 'held'],
     to: 'held',
     why: 'a phase failed and the plan, or a point of no return, leaves the decision to a person',
+  },
+  {
+    on: 'drift_hold',
+    from: ['running'],
+    to: 'held',
+    why: 'rows that a sync keeps equal have drifted, and the plan leaves the decision to a person',
   },
   {
     on: 'must_undo',
@@ -103,6 +118,30 @@ const TRANSITIONS: Transition[] = [
     why: 'goes on where it stopped; a failed phase is tried again',
   },
   { on: 'resume', from: ['rollback_held'], to: 'rolling_back', why: 'the failed undo is tried again' },
+  {
+    on: 'throttle',
+    from: ['running'],
+    to: 'running',
+    why: 'the backfill under way goes on with more or fewer connections',
+  },
+  {
+    on: 'throttle',
+    from: ['paused'],
+    to: 'paused',
+    why: 'the backfill will go on with more or fewer connections',
+  },
+  {
+    on: 'throttle',
+    from: ['held'],
+    to: 'held',
+    why: 'the failed backfill will be tried again with more or fewer connections',
+  },
+  {
+    on: 'throttle',
+    from: ['rolling_back'],
+    to: 'rolling_back',
+    why: 'the undo of the backfill goes on with more or fewer connections',
+  },
   {
     on: 'advance',
     from: ['running'],
@@ -145,6 +184,9 @@ export function refusal(command: RunCommand, situation: RunSituation): string | 
   if (command === 'advance' && !canAdvance(phaseKind)) {
     return `only a rollout stage or a soak can be advanced; the present phase is ${phaseKind ?? 'preflight'}`;
   }
+  if (command === 'throttle' && !canThrottle(phaseKind)) {
+    return `only a backfill or its verification can be throttled; the present phase is ${phaseKind ?? 'preflight'}`;
+  }
   if (undoes(command) && pastPointOfNoReturn !== undefined) {
     return `phase "${pastPointOfNoReturn}" is a point of no return and has begun; the run can only go on`;
   }
@@ -154,11 +196,16 @@ export function refusal(command: RunCommand, situation: RunSituation): string | 
 function isAllowed(command: RunCommand, { status, phaseKind, pastPointOfNoReturn }: RunSituation): boolean {
   if (nextStatus(status, command) === undefined) return false;
   if (command === 'advance') return canAdvance(phaseKind);
+  if (command === 'throttle') return canThrottle(phaseKind);
   return !(undoes(command) && pastPointOfNoReturn !== undefined);
 }
 
 function canAdvance(phaseKind: string | undefined): boolean {
   return phaseKind === 'rollout' || phaseKind === 'soak';
+}
+
+function canThrottle(phaseKind: string | undefined): boolean {
+  return phaseKind === 'backfill' || phaseKind === 'verify';
 }
 
 function undoes(command: RunCommand): boolean {
@@ -169,6 +216,7 @@ function describe(command: RunCommand): string {
   const words: Record<RunCommand, string> = {
     pause: 'be paused',
     resume: 'be resumed',
+    throttle: 'be throttled',
     advance: 'be advanced',
     approve: 'be approved',
     reject: 'be rejected',

@@ -1,4 +1,5 @@
 import { classifySqlError, describeSqlError, sqlState } from '../targets/postgres/errors.ts';
+import { describeRefusal } from '../targets/postgres/refusal.ts';
 
 /** Another worker has taken the backfill over; nothing of the batch in flight was committed. */
 export class LeaseLost extends Error {
@@ -16,7 +17,10 @@ export class BudgetExceeded extends Error {
   override name = 'BudgetExceeded';
 
   constructor(phase: string, exceeded: string) {
-    super(`${exceeded} (phase "${phase}"); look at the run's exceptions, correct the transform or the rows`);
+    super(
+      `${exceeded} (phase "${phase}"); look at the run's exceptions, correct the rows and replay them, resolve or skip ` +
+        'them, then resume',
+    );
   }
 }
 
@@ -31,12 +35,34 @@ export class BackfillUndone extends Error {
   }
 }
 
+/** One row alone takes longer than a statement may; `where` says which: `after the key (5)`. */
+export class BatchNeverEnds extends Error {
+  override name = 'BatchNeverEnds';
+
+  constructor(phase: string, where: string, statementTimeoutMs: number, cause: unknown) {
+    super(
+      `phase "${phase}" does not get on: the row ${where} takes longer than the statement timeout of ` +
+        `${statementTimeoutMs / 1_000} s by itself; look at the expression's plan for that row, then resume`,
+      { cause },
+    );
+  }
+}
+
+/** A batch's transform computes for too long; fewer rows may pass. */
+export class TransformTooSlow extends Error {
+  override name = 'TransformTooSlow';
+
+  constructor(ms: number) {
+    super(`the transform of a batch computed for longer than ${ms / 1_000} s`);
+  }
+}
+
 /** A row that the database neither refused nor wrote. */
 export class RowNotWritten extends Error {
   override name = 'RowNotWritten';
 
   constructor() {
-    super('the row was not written: a trigger or a row-level security policy suppressed the update');
+    super('the row was not written: a trigger, a rule or a row-level security policy suppressed the write');
   }
 }
 
@@ -45,12 +71,41 @@ export function isRowError(error: unknown): boolean {
   return error instanceof RowNotWritten || classifySqlError(error) === 'row';
 }
 
-/** What an exception says about a row that failed so. */
-export function rowFailure(error: unknown): {
-  reason: string;
-  sqlstate?: string | undefined;
-  message: string;
-} {
+/**
+ * What an exception says about a row that failed so.
+ * @param redact columns whose values it must not show.
+ */
+export function rowFailure(
+  error: unknown,
+  redact: readonly string[],
+): { reason: string; sqlstate?: string | undefined; message: string } {
+  const sqlstate = sqlState(error);
+  const refusal = redact.length > 0 ? describeRefusal(error, redact) : undefined;
+  if (refusal) return { reason: refusal, sqlstate, message: refusal };
   const reason = error instanceof Error ? error.message : String(error);
-  return { reason, sqlstate: sqlState(error), message: describeSqlError(error, { rowData: true }) };
+  return { reason, sqlstate, message: describeSqlError(error, { rowData: true }) };
+}
+
+/**
+ * Whether a row was refused because of what other rows are at the moment: a unique, exclusion or foreign key constraint, or a
+ * trigger, which may look at any of them.
+ */
+export function dependsOnOthers(error: unknown): boolean {
+  return ['23505', '23P01', '23503', 'P0001'].includes(sqlState(error) ?? '');
+}
+
+/** The statement was stopped by its statement_timeout; a smaller one may pass. */
+export function isStatementTimeout(error: unknown): boolean {
+  return sqlState(error) === '57014';
+}
+
+/** The batch takes too long; a smaller one may pass. */
+export function isTooLong(error: unknown): boolean {
+  return error instanceof TransformTooSlow || isStatementTimeout(error);
+}
+
+/** A deadlock, a serialization failure or a lock that did not come: the same batch may pass in a moment. */
+export function isTransient(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && (state.startsWith('40') || state === '55P03');
 }

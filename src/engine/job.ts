@@ -1,6 +1,6 @@
 import type { RowCounts } from '../domain/counts.ts';
 import type { BackfillPhase } from '../domain/plan.ts';
-import type { TransformRegistry } from './transform.ts';
+import type { TransformRegistry } from './transform/transform.ts';
 
 /** One backfill phase of one run. */
 export type BackfillJob = { runId: string; phase: BackfillPhase; transforms: TransformRegistry };
@@ -8,10 +8,8 @@ export type BackfillJob = { runId: string; phase: BackfillPhase; transforms: Tra
 export type BatchProgress = {
   /** Totals of the phase, over all slices. */
   counts: RowCounts;
-  /** Key of the last row that is dealt with, as text. */
-  cursor: readonly string[];
   estimatedRows: number;
-  /** Over this slice so far. */
+  /** Of all lanes together, since this slice began. */
   rowsPerSecond: number;
   batchMs: number;
 };
@@ -55,12 +53,38 @@ export class SliceClock {
   }
 }
 
+/** SQL condition for the rows that the backfill has to touch; undefined for all. */
+export function dueRows({ where, pending }: BackfillPhase): string | undefined {
+  const conditions = [where, pending].filter((condition) => condition !== undefined);
+  // The line break ends a comment that a condition may close with.
+  return conditions.length < 2
+    ? conditions[0]
+    : conditions.map((condition) => `(${condition}\n)`).join(' AND ');
+}
+
+/** SQL types of columns that an earlier phase adds: to the phase's own table, and to the one that rows are copied into. */
+export function addedColumns({ columns, transform }: BackfillPhase): {
+  own: Record<string, string>;
+  into: Record<string, string>;
+} {
+  if (transform.kind !== 'insert') return { own: columns, into: {} };
+  const isWritten = ([name]: [string, string]) => transform.values[name] !== undefined;
+  const all = Object.entries(columns);
+  return {
+    own: Object.fromEntries(all.filter((column) => !isWritten(column))),
+    into: Object.fromEntries(all.filter(isWritten)),
+  };
+}
+
 /** Columns that the phase writes, in an order that does not depend on how the plan was stored. */
 export function writtenColumns({ phase, transforms }: Pick<BackfillJob, 'phase' | 'transforms'>): string[] {
   const { transform } = phase;
-  const names =
-    transform.kind === 'sql'
-      ? Object.keys(transform.set)
-      : transforms.lookup(transform.name, transform.version).writes;
-  return [...new Set(names)].sort();
+  switch (transform.kind) {
+    case 'sql':
+      return Object.keys(transform.set).sort();
+    case 'insert':
+      return Object.keys(transform.values).sort();
+    case 'registered':
+      return [...new Set(transforms.lookup(transform.name, transform.version).writes)].sort();
+  }
 }

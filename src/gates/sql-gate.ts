@@ -1,7 +1,7 @@
 import type { Measurement } from '../domain/gate-verdict.ts';
 import type { Gate } from '../domain/plan.ts';
-import { readOnlyQuery } from '../targets/postgres/read-only-query.ts';
-import type { QueryResult, Target } from '../targets/target.ts';
+import { measureNumber } from '../targets/postgres/measure-number.ts';
+import type { Target } from '../targets/target.ts';
 
 export type MeasureOptions = { signal?: AbortSignal | undefined; timeoutMs?: number | undefined };
 
@@ -12,40 +12,11 @@ const DEFAULT_TIMEOUT_MS = 10_000;
  * Measures a gate by its query. Whatever goes wrong is an error measurement, which the gate's history judges; only an
  * abort is thrown.
  */
-export async function measureSqlGate(
+export function measureSqlGate(
   target: Target,
   gate: Pick<Gate, 'name' | 'sql'>,
   parameters: Record<string, unknown>,
   { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: MeasureOptions = {},
 ): Promise<Measurement> {
-  try {
-    return firstNumber(await readOnlyQuery(target, gate.sql, parameters, { signal, timeoutMs }));
-  } catch (error) {
-    signal?.throwIfAborted();
-    return { kind: 'error', message: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-function firstNumber({ rows, columns }: QueryResult): Measurement {
-  const [column] = columns;
-  if (column === undefined)
-    return { kind: 'error', message: 'the query returns no column; select one number' };
-  if (columns.indexOf(column, 1) !== -1) {
-    return {
-      kind: 'error',
-      message: `two columns of the query are called "${column}"; return one, or name them with AS`,
-    };
-  }
-  const value = rows[0]?.[column];
-  if (value === undefined || value === null) return { kind: 'no-data' };
-  const number = toNumber(value);
-  if (number !== undefined) return { kind: 'value', value: number };
-  // Without the value: it may be a row's, and measurements are read by many.
-  return { kind: 'error', message: `column "${column}" is a ${typeof value} that is not a number` };
-}
-
-/** The driver gives bigint and numeric as text, so that no digit is lost. */
-function toNumber(value: unknown): number | undefined {
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+  return measureNumber(target, gate.sql, parameters, { signal, timeoutMs });
 }

@@ -1,16 +1,16 @@
 import { durationMs } from '../domain/duration.ts';
 import type { BackfillPhase, FlagReference, Phase, RolloutPhase, SoakPhase } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
-
-/** Stands where a phase is that its schema refused, so that the others are judged in their places. */
-export type UnreadablePhase = { kind: 'unreadable'; name: string | undefined };
-export type PlanParts = { endpoint?: string | undefined; phases: (Phase | UnreadablePhase)[] };
+import { lintInsert } from './lint-insert.ts';
+import { lintLiveTraffic } from './lint-live-traffic.ts';
+import type { PlanParts } from './plan-parts.ts';
 
 /** What a schema can't say: rules between the parts of a plan. Nothing is missed that an unreadable phase may turn out to be. */
 export function lintPlan(plan: PlanParts): PlanProblem[] {
   return [
     ...duplicateNames(plan.phases, 'phases'),
     ...endpointNeedsBackfill(plan),
+    ...lintLiveTraffic(plan),
     ...plan.phases.flatMap((phase, index) =>
       lintPhase(phase, `phases[${index}]`, plan.phases.slice(0, index)),
     ),
@@ -44,7 +44,7 @@ function lintPhase(
         ? flagWasRolledOut(phase.after.flag, `${path}.after.flag`, before)
         : cleanupIsGuarded(path, before);
     case 'backfill':
-      return undoIsPossible(phase, path);
+      return [...undoIsPossible(phase, path), ...lintInsert(phase, path)];
     default:
       return [];
   }

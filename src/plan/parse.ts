@@ -3,7 +3,8 @@ import type { Plan } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
 import { plural } from '../domain/plural.ts';
 import { isStorable } from '../domain/storable.ts';
-import { lintPlan, type PlanParts } from './lint.ts';
+import { lintPlan } from './lint.ts';
+import type { PlanParts } from './plan-parts.ts';
 import { phaseSchema, planSchema } from './schema.ts';
 
 /** A plan document was refused; `problems` lists everything that is wrong with it at once. */

@@ -24,14 +24,28 @@ export type SessionOptions = {
   statementTimeoutMs?: number | undefined;
 };
 
-export type TransactionOptions = SessionOptions & { readOnly?: boolean | undefined };
+export type TransactionOptions = SessionOptions & {
+  readOnly?: boolean | undefined;
+  /** Statements without parameters to run first, in the round trip that begins the transaction. */
+  prelude?: string | undefined;
+};
+
+/** A connection that is held for many transactions. */
+export interface HeldSession extends Session {
+  /** As {@link Target.transaction}, under the options with which the connection was lent. */
+  transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
+}
 
 /** A configured connection to a database that plans may change. Never shares a pool with the control database. */
 export interface Target {
   readonly name: Plan['target'];
   readonly dialect: 'postgres';
+  /** Most lanes that may work on its rows at once, those of all runs and workers together. */
+  readonly budget: number;
   /** Lends a connection outside of any transaction, for statements that refuse to run inside one. */
   session<T>(options: SessionOptions, work: (session: Session) => Promise<T>): Promise<T>;
+  /** Lends a connection for many transactions, one after another; between them nothing of it is kept. */
+  hold<T>(options: TransactionOptions, work: (held: HeldSession) => Promise<T>): Promise<T>;
   /** Runs the work in one READ COMMITTED transaction; commits when it resolves, rolls back when it rejects. */
   transaction<T>(options: TransactionOptions, work: (session: Session) => Promise<T>): Promise<T>;
   close(): Promise<void>;

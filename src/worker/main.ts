@@ -3,7 +3,7 @@ import { NativeConnection, Worker, type WorkerOptions, type WorkflowBundleOption
 import type { Logger } from 'pino';
 import { createControlActivities, createTargetActivities } from '../activities/index.ts';
 import type { WorkerConfig } from '../config.ts';
-import { CONTROL_QUEUE, targetQueue } from '../contracts/names.ts';
+import { CONTROL_QUEUE, laneQueue, targetQueue, watchQueue } from '../contracts/names.ts';
 import { type ControlDb, migrateControlDb, openControlDb } from '../db/control-db.ts';
 import { createPostgresTarget } from '../targets/postgres/connection.ts';
 import type { Target } from '../targets/target.ts';
@@ -32,10 +32,13 @@ const FORCE_AFTER = '20s';
  * would let a backfill write on for seconds after its run was called paused.
  */
 const MAX_HEARTBEAT_THROTTLE = '1s';
+/** Syncs of one target that a worker looks after at once; each takes a connection for moments only. */
+const MOST_WATCHES = 100;
 /** Workflows kept in memory; others are replayed from their history when something happens to them. */
 const MAX_CACHED_WORKFLOWS = 500;
 
-/** Serves the workflows and, for each configured target, its activities with as many slots as the target has connections. */
+/** Serves the workflows and, for each configured target, its activities with as many slots as the target has
+ * connections; the lanes, which take a slot for minutes, have a queue and connections of their own. */
 export async function startWorker(
   config: WorkerConfig,
   { logger, workflowBundle }: WorkerSetup,
@@ -45,14 +48,15 @@ export async function startWorker(
     logger.warn({ err: error }, 'control database connection lost'),
   );
   const targets = new Map<string, Target>(
-    Object.entries(config.targets).map(([name, { url, poolSize }]) => [
+    Object.entries(config.targets).map(([name, { url, poolSize, budget }]) => [
       name,
-      createPostgresTarget({ name, url, poolSize }),
+      createPostgresTarget({ name, url, poolSize, budget }),
     ]),
   );
   const { address, namespace, tls, apiKey } = config.temporal;
   let connection: NativeConnection | undefined;
   const release = async () => {
+    await transforms.close();
     await Promise.allSettled([...targets.values()].map((target) => target.close()));
     await db.close();
     await connection?.close();
@@ -91,14 +95,20 @@ async function createWorkers(
     activities: createControlActivities(dependencies.db),
     maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
   });
-  const perTarget = Object.entries(config.targets).map(([name, { poolSize }]) =>
-    Worker.create({
-      ...shared,
-      taskQueue: targetQueue(name),
-      activities: createTargetActivities(dependencies),
-      maxHeartbeatThrottleInterval: MAX_HEARTBEAT_THROTTLE,
-      maxConcurrentActivityTaskExecutions: poolSize,
-    }),
+  const perTarget = Object.entries(config.targets).flatMap(([name, { poolSize }]) =>
+    [
+      { taskQueue: targetQueue(name), slots: poolSize },
+      { taskQueue: laneQueue(name), slots: poolSize },
+      { taskQueue: watchQueue(name), slots: MOST_WATCHES },
+    ].map(({ taskQueue, slots }) =>
+      Worker.create({
+        ...shared,
+        taskQueue,
+        activities: createTargetActivities(dependencies),
+        maxHeartbeatThrottleInterval: MAX_HEARTBEAT_THROTTLE,
+        maxConcurrentActivityTaskExecutions: slots,
+      }),
+    ),
   );
   return Promise.all([control, ...perTarget]);
 }

@@ -1,13 +1,18 @@
-import { type Transform, TransformRegistry } from '../engine/transform.ts';
+import { type Transform, TransformRegistry } from '../engine/transform/transform.ts';
 import { importModule } from '../plan/import-module.ts';
+import { ModuleThreads, type ThreadOptions } from './transform-threads.ts';
 
 /**
  * Imports modules (TypeScript or JavaScript) and registers every transform that they export, alone or in lists.
+ * @param threads of the threads that plans may ask for to run them in.
  * @throws Error when a module can't be imported or exports none.
  */
-export async function loadTransforms(paths: readonly string[]): Promise<TransformRegistry> {
+export async function loadTransforms(
+  paths: readonly string[],
+  threads: ThreadOptions = {},
+): Promise<TransformRegistry> {
   const loaded = await Promise.all(paths.map(importTransforms));
-  return new TransformRegistry(loaded.flat());
+  return new TransformRegistry(loaded.flat(), new ModuleThreads(paths, threads));
 }
 
 async function importTransforms(path: string): Promise<Transform[]> {

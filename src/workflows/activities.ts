@@ -1,6 +1,6 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, TargetActivities } from '../contracts/activities.ts';
-import { CONTROL_QUEUE, targetQueue } from '../contracts/names.ts';
+import { CONTROL_QUEUE, laneQueue, targetQueue, watchQueue } from '../contracts/names.ts';
 
 /*
  * Timeouts and retries of every activity, in one place. Retryable faults are retried without end, because a database that
@@ -35,6 +35,30 @@ export function quick(target: string, summary: string) {
 export function long(target: string, summary: string) {
   return proxyActivities<TargetActivities>({
     taskQueue: targetQueue(target),
+    startToCloseTimeout: '24h',
+    heartbeatTimeout: '10s',
+    retry: PATIENT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: shorten(summary),
+  });
+}
+
+/** One lane's share of the work on a table's rows: some minutes on a connection of its own. */
+export function lane(target: string, summary: string) {
+  return proxyActivities<TargetActivities>({
+    taskQueue: laneQueue(target),
+    startToCloseTimeout: '24h',
+    heartbeatTimeout: '10s',
+    retry: PATIENT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: shorten(summary),
+  });
+}
+
+/** Looking after a sync, most of the time waiting. */
+export function watch(target: string, summary: string) {
+  return proxyActivities<TargetActivities>({
+    taskQueue: watchQueue(target),
     startToCloseTimeout: '24h',
     heartbeatTimeout: '10s',
     retry: PATIENT,

@@ -1,53 +1,46 @@
-import {
-  CancellationScope,
-  condition,
-  continueAsNew,
-  isCancellation,
-  setCurrentDetails,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { condition, continueAsNew, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { BackfillSliceResult } from '../contracts/activities.ts';
 import type { PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import type { RowCounts } from '../domain/counts.ts';
 import type { BackfillPhase } from '../domain/plan.ts';
-import { long } from './activities.ts';
+import { lane, long } from './activities.ts';
+import { Lanes } from './lanes.ts';
 import { phaseRef } from './phase.ts';
 import { listenForCommands } from './phase-commands.ts';
+import { untilOpen } from './until-open.ts';
 
 /**
- * Migrates the table in slices of minutes, so that the history does not grow with the number of rows. Where it stopped is
- * known by the target itself, in the checkpoint that is committed with every batch.
+ * Migrates the table on several lanes at once, each in slices of minutes, so that the history does not grow with the number
+ * of rows. Where each range of keys stopped is known by the target itself, and committed with every batch.
  */
 export async function backfillPhase(input: PhaseInput<BackfillPhase>): Promise<PhaseOutcome> {
-  let slice: CancellationScope | undefined;
+  const { phase } = input;
+  const lanes = new Lanes(phase.parallelism);
   const heard = listenForCommands(input.paused, (command) => {
-    if (command.kind === 'pause') slice?.cancel();
+    if (command.kind === 'pause') lanes.interrupt();
+    if (command.kind === 'throttle') lanes.resize(command.connections);
   });
-  const work = { ...phaseRef(input), backfill: input.phase, performedBy: input.performedBy };
-  const runSlice = async (): Promise<BackfillSliceResult | 'interrupted'> => {
-    const scope = new CancellationScope();
-    slice = scope;
-    try {
-      return await scope.run(() => long(input.target, `Backfill ${input.phase.table}`).backfillSlice(work));
-    } catch (error) {
-      // A pause cancels only the slice, and may be over by now; whatever cancels the phase is not ours to survive.
-      const phaseGoesOn = !CancellationScope.current().consideredCancelled;
-      if (isCancellation(error) && scope.consideredCancelled && phaseGoesOn) return 'interrupted';
-      throw error;
-    } finally {
-      slice = undefined;
-    }
+  const work = { ...phaseRef(input), backfill: phase, performedBy: input.performedBy };
+  let latest: BackfillSliceResult | undefined;
+
+  const runSlice = async (number: number): Promise<'again' | 'stop'> => {
+    const summary = `Backfill ${phase.table}, lane ${number + 1}`;
+    const backfill = { ...phase, parallelism: lanes.wanted };
+    latest = await lane(input.target, summary).backfillSlice({ ...work, backfill, lane: number });
+    setCurrentDetails(countsInWords(latest.counts));
+    return latest.done || latest.closed || workflowInfo().continueAsNewSuggested ? 'stop' : 'again';
   };
 
-  for (;;) {
+  while (!latest?.done) {
+    if (latest?.closed) await untilOpen(work, latest.closed);
+    latest = undefined;
+    // A pause may have come while it was closed.
     await condition(() => !heard.paused);
-    const result = await runSlice();
-    if (result === 'interrupted') continue;
-    setCurrentDetails(countsInWords(result.counts));
-    if (result.done) break;
     if (workflowInfo().continueAsNewSuggested) {
-      await continueAsNew<typeof backfillPhase>({ ...input, paused: heard.paused });
+      const resized = { ...phase, parallelism: lanes.wanted };
+      await continueAsNew<typeof backfillPhase>({ ...input, phase: resized, paused: heard.paused });
     }
+    await lanes.work(runSlice);
   }
 
   // There may be as many exceptions to copy as rows.

@@ -1,7 +1,11 @@
 import {
+  CancellationScope,
   ChildWorkflowCancellationType,
+  type ChildWorkflowHandle,
   type ChildWorkflowOptions,
+  getExternalWorkflowHandle,
   ParentClosePolicy,
+  type Workflow,
 } from '@temporalio/workflow';
 import { CONTROL_QUEUE } from '../contracts/names.ts';
 import type { PhaseInput } from '../contracts/runs.ts';
@@ -28,4 +32,25 @@ export function childOptions(
       { key: searchAttribute.phase, value: input.phase.name },
     ],
   } satisfies Partial<ChildWorkflowOptions>;
+}
+
+/**
+ * Has a child cancelled with the present scope also when it has continued as new by then. The SDK asks the run of the child
+ * that it has started itself; once that one is over, the server takes the request for granted, and the child goes on.
+ */
+export function cancelledWithScope<C extends ChildWorkflowHandle<Workflow>>(child: C): C {
+  let over = false;
+  const end = () => {
+    over = true;
+  };
+  child.result().then(end, end);
+  const scope = CancellationScope.current();
+  scope.cancelRequested.catch(() => {
+    // What shields itself hears of the request all the same, and goes on: a rollback does not stop for it.
+    if (over || !scope.consideredCancelled) return;
+    const latest = getExternalWorkflowHandle(child.workflowId);
+    // It may have ended in this very moment, or have heard of the cancellation already.
+    CancellationScope.nonCancellable(() => latest.cancel()).catch(() => {});
+  });
+  return child;
 }

@@ -1,35 +1,27 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  condition,
-  executeChild,
-  isCancellation,
-  rootCause,
-  startChild,
-  TimeoutFailure,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, condition } from '@temporalio/workflow';
 import { FAILURE } from '../contracts/errors.ts';
 import { phaseWorkflowId, undoWorkflowId } from '../contracts/names.ts';
-import type { MigrationInput, PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
-import type { Actor } from '../domain/approval.ts';
+import type { MigrationInput, PhaseOutcome } from '../contracts/runs.ts';
 import type { CleanupPhase, Phase, PhaseKind } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { refusal } from '../domain/run-state.ts';
+import { undoOrder } from '../domain/undo-order.ts';
 import { long, preflight } from './activities.ts';
-import { childOptions } from './child.ts';
+import { isHeldBack } from './held-back.ts';
+import { reasonOf } from './reason-of.ts';
 import { Run } from './run.ts';
+import { inWorkScope, runChild, type WorkOutcome } from './run-child.ts';
 import { FROM_TEMPORAL, handleCommands } from './run-commands.ts';
-
-/** Who undoes a run when no person decided it: a breach, a failure, a deadline. */
-const ITSELF: Actor = { name: 'cutover', role: 'operator' };
+import { endSyncs, endSyncsAtLast, watchSync } from './run-syncs.ts';
 
 export type MigrationResult = { status: 'completed' | 'rolled_back'; reason: string };
 
 const PHASE_WORKFLOW: Record<PhaseKind, string> = {
   schema: 'schemaPhase',
+  sync: 'syncPhase',
   backup: 'backupPhase',
   backfill: 'backfillPhase',
+  verify: 'verifyPhase',
   validate: 'validatePhase',
   approval: 'approvalPhase',
   rollout: 'rolloutPhase',
@@ -76,19 +68,21 @@ async function checkPlan(run: Run): Promise<void> {
 async function runPhases(run: Run): Promise<void> {
   for (const phase of run.input.plan.phases) {
     for (let done = false; !done; ) {
-      await condition(() => run.status !== 'paused');
+      await run.untilGoing();
       if (run.undoReason !== undefined) return;
+      if (await isHeldBack(run, phase)) continue;
       const outcome = await runPhase(run, phase);
       if (run.undoReason !== undefined) return;
       done = outcome.kind === 'done';
-      if (outcome.kind === 'done') completePhase(run, phase, outcome);
+      if (outcome.kind === 'done') await completePhase(run, phase, outcome);
       else await failPhase(run, phase, outcome);
     }
   }
-  await condition(() => run.status !== 'paused');
+  await endSyncsAtLast(run);
+  await run.untilGoing();
 }
 
-async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 'failed'; reason: string }> {
+async function runPhase(run: Run, phase: Phase): Promise<WorkOutcome> {
   run.phase = phase;
   run.approvedBy = [];
   if (!run.begun.includes(phase)) run.begun.push(phase);
@@ -97,23 +91,17 @@ async function runPhase(run: Run, phase: Phase): Promise<PhaseOutcome | { kind: 
     run.apply('need_approval', `"${phase.name}" waits for ${plural(phase.count, 'approval')}`);
 
   const workflowId = phaseWorkflowId(run.input.runId, phase.name);
-  const work = new CancellationScope();
-  run.work = work;
-  try {
-    return await work.run(async () => {
-      if (phase.kind === 'cleanup') {
-        const guard = await passGuard(run, phase, `${workflowId}/guard`);
-        if (guard.kind !== 'done') return guard;
-      }
-      if (phase.pointOfNoReturn) run.pastPointOfNoReturn = phase.name;
-      const summary = `${phase.kind}: ${phase.description || phase.name}`;
-      return runChild(run, phase, { type: PHASE_WORKFLOW[phase.kind], workflowId, summary });
-    });
-  } catch (error) {
-    return { kind: 'failed', reason: isCancellation(error) ? 'cancelled from outside' : reasonOf(error) };
-  } finally {
-    run.work = undefined;
-  }
+  return inWorkScope(run, async () => {
+    if (phase.kind === 'cleanup') {
+      const guard = await passGuard(run, phase, `${workflowId}/guard`);
+      if (guard.kind !== 'done') return guard;
+      // What it drops may be what they read or write.
+      await endSyncs(run);
+    }
+    if (phase.pointOfNoReturn) run.pastPointOfNoReturn = phase.name;
+    const summary = `${phase.kind}: ${phase.description || phase.name}`;
+    return runChild(run, phase, { type: PHASE_WORKFLOW[phase.kind], workflowId, summary });
+  });
 }
 
 /** A pause that comes when the guard has just ended holds the cleanup back as well; then the guard looks again. */
@@ -123,59 +111,29 @@ async function passGuard(run: Run, phase: CleanupPhase, workflowId: string): Pro
   const summary = `wait until ${after.flag.name} was at 100 % for ${after.for}`;
   for (;;) {
     const guard = await runChild(run, phase, { type: 'cleanupGuard', workflowId, summary });
-    if (guard.kind !== 'done' || run.status !== 'paused') return guard;
-    await condition(() => run.status !== 'paused');
+    if (guard.kind !== 'done' || !run.stopped) return guard;
+    await run.untilGoing();
   }
 }
 
-async function runChild(
+async function completePhase(
   run: Run,
   phase: Phase,
-  { type, workflowId, summary }: { type: string; workflowId: string; summary: string },
-): Promise<PhaseOutcome> {
-  run.commands.expectChild();
-  try {
-    const input = phaseInput(run, phase);
-    const child = await startChild<(input: PhaseInput) => Promise<PhaseOutcome>>(type, {
-      ...childOptions(input, summary),
-      workflowId,
-      args: [input],
-    });
-    await run.commands.attach(child);
-    return await child.result();
-  } finally {
-    run.commands.detach();
-  }
-}
-
-function phaseInput(run: Run, phase: Phase): PhaseInput {
-  const { runId, plan, timeScale, startedBy } = run.input;
-  return {
-    runId,
-    planName: plan.name,
-    target: plan.target,
-    phase,
-    timeScale,
-    performedBy: run.undoReason === undefined ? startedBy : (run.undoneBy ?? ITSELF),
-    runDate: workflowInfo().startTime.toISOString().slice(0, 10),
-    fullyRolledOutAt: run.fullyRolledOutAt,
-    paused: run.status === 'paused',
-  };
-}
-
-function completePhase(run: Run, phase: Phase, outcome: Extract<PhaseOutcome, { kind: 'done' }>): void {
+  outcome: Extract<PhaseOutcome, { kind: 'done' }>,
+): Promise<void> {
   if (phase.kind === 'rollout' && outcome.fullyRolledOutAt !== undefined) {
     run.fullyRolledOutAt[phase.flag.name] = outcome.fullyRolledOutAt;
   }
   run.recordPhase(phase, 'completed', outcome.summary);
   if (phase.kind === 'approval') run.apply('approved', outcome.summary);
+  if (phase.kind === 'sync') await watchSync(run, phase);
 }
 
 /** Begins the undo, or waits until a person has decided between trying again and undoing. */
 async function failPhase(
   run: Run,
   phase: Phase,
-  outcome: Exclude<PhaseOutcome, { kind: 'done' }> | { kind: 'failed'; reason: string },
+  outcome: Exclude<WorkOutcome, { kind: 'done' }>,
 ): Promise<void> {
   run.recordPhase(phase, 'failed', outcome.reason);
   const reason = `"${phase.name}": ${outcome.reason}`;
@@ -195,13 +153,23 @@ async function finish(run: Run): Promise<MigrationResult> {
   const reason = 'every phase is complete';
   // Past a point of no return nothing can be undone any more, so the pre-images have served their purpose.
   if (run.pastPointOfNoReturn !== undefined) await forgetTargetState(run);
+  else if (keepsRows(run)) run.recordNote({ type: 'note', message: stillRestorable(run.input.runId) });
   run.phase = undefined;
   run.apply('finish', reason);
   return { status: 'completed', reason };
 }
 
+function keepsRows({ begun }: Run): boolean {
+  return begun.some((phase) => phase.kind === 'backfill' && phase.undo.kind !== 'none');
+}
+
+function stillRestorable(runId: string): string {
+  return `the target keeps what single rows can be restored from, until somebody ends that: cutover forget ${runId}`;
+}
+
 async function undoPhases(run: Run, reason: string): Promise<MigrationResult> {
-  for (const phase of run.begun.toReversed()) {
+  await run.syncs.stopAll();
+  for (const phase of undoOrder(run.begun)) {
     run.phase = phase;
     run.recordPhase(phase, 'undoing');
     await untilUndone(run, phase.name, async () => {
@@ -231,11 +199,10 @@ async function untilUndone(run: Run, what: string, undo: () => Promise<void>): P
 }
 
 function undoPhase(run: Run, phase: Phase): Promise<string> {
-  const input = phaseInput(run, phase);
-  return executeChild<(input: PhaseInput) => Promise<string>>('undoPhase', {
-    ...childOptions(input, `undo ${phase.kind}: ${phase.name}`),
+  return runChild<string>(run, phase, {
+    type: 'undoPhase',
     workflowId: undoWorkflowId(run.input.runId, phase.name),
-    args: [input],
+    summary: `undo ${phase.kind}: ${phase.name}`,
   });
 }
 
@@ -245,12 +212,4 @@ function forgetTargetState(run: Run): Promise<void> {
     runId,
     target: plan.target,
   });
-}
-
-/** The text that an activity has made for people; else the innermost one. */
-function reasonOf(error: unknown): string {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof ApplicationFailure || cause instanceof TimeoutFailure) return cause.message;
-  }
-  return rootCause(error) || String(error);
 }

@@ -2,7 +2,7 @@ import { condition, startChild } from '@temporalio/workflow';
 import { stageWorkflowId } from '../contracts/names.ts';
 import type { PhaseInput, PhaseOutcome } from '../contracts/runs.ts';
 import type { RolloutPhase, RolloutStage } from '../domain/plan.ts';
-import { childOptions } from './child.ts';
+import { cancelledWithScope, childOptions } from './child.ts';
 import { CommandRelay } from './command-relay.ts';
 import { listenForCommands } from './phase-commands.ts';
 import type { rolloutStage } from './rollout-stage.ts';
@@ -26,7 +26,7 @@ export async function rolloutPhase(input: PhaseInput<RolloutPhase>): Promise<Pha
       workflowId: stageWorkflowId(runId, phase.name, stage.percentage),
       args: [{ ...input, paused: heard.paused, stage }],
     });
-    await stageCommands.attach(child);
+    await stageCommands.attach(cancelledWithScope(child));
     const outcome = await child.result().finally(() => stageCommands.detach());
     if (outcome.kind === 'breached') return { kind: 'undo', reason: outcome.reason };
     if (stage.percentage === 100) reached100At = outcome.startedAt;

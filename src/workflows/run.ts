@@ -1,5 +1,6 @@
 import {
   CancellationScope,
+  condition,
   setCurrentDetails,
   upsertSearchAttributes,
   workflowInfo,
@@ -12,6 +13,7 @@ import type { Phase } from '../domain/plan.ts';
 import { nextStatus, type RunCommand, type RunEvent, type RunStatus } from '../domain/run-state.ts';
 import { control } from './activities.ts';
 import { CommandRelay } from './command-relay.ts';
+import { Syncs } from './syncs.ts';
 
 type PhaseEntry = RunState['phases'][number];
 
@@ -21,7 +23,9 @@ type PhaseEntry = RunState['phases'][number];
  */
 export class Run {
   readonly input: MigrationInput;
+  /** To the workflow of the present phase. */
   readonly commands = new CommandRelay();
+  readonly syncs = new Syncs();
   status: RunStatus = 'pending';
   reason: string | undefined;
   phase: Phase | undefined;
@@ -32,9 +36,13 @@ export class Run {
   /** Who decided that; nobody when a gate, a failure or a deadline did. */
   undoneBy: Actor | undefined;
   pastPointOfNoReturn: string | undefined;
+  /** Why the run has to be held as soon as it runs. */
+  #drift: string | undefined;
   /** Who has approved the present approval phase. */
   approvedBy: string[] = [];
   readonly fullyRolledOutAt: Record<string, number> = {};
+  /** Connections that people have given backfills instead of the plan's parallelism, by phase. */
+  readonly connections: Record<string, number> = {};
   /** Phases that have begun, in order. */
   readonly begun: Phase[] = [];
   private readonly entries: PhaseEntry[];
@@ -75,6 +83,29 @@ export class Run {
       }),
     );
     return true;
+  }
+
+  /** Nothing of the plan goes on until a person has decided. */
+  get stopped(): boolean {
+    return this.status === 'paused' || this.status === 'held';
+  }
+
+  /** Holds the run where it is; one that is paused or waits for people already is held once it runs again. */
+  async holdForDrift(reason: string): Promise<void> {
+    this.#drift = reason;
+    await this.holdIfDrifted();
+  }
+
+  async holdIfDrifted(): Promise<void> {
+    if (this.#drift === undefined || !this.apply('drift_hold', this.#drift)) return;
+    this.#drift = undefined;
+    await this.commands.forward({ kind: 'pause' });
+  }
+
+  /** Resolves when the plan may go on, or has to be undone. */
+  async untilGoing(): Promise<void> {
+    await this.holdIfDrifted();
+    await condition(() => !this.stopped);
   }
 
   /** Decides that everything is undone, and stops the work under way. */

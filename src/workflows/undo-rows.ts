@@ -6,7 +6,11 @@ import { control, quick } from './activities.ts';
 /** Restores single rows of a backfill, whatever the run itself is doing meanwhile. */
 export async function undoRows(input: UndoRowsInput): Promise<UndoRowsResult> {
   const { runId, planName, target, phase, keys, actor } = input;
-  const work = { runId, planName, target, phase: phase.name, backfill: phase, performedBy: actor, keys };
+  const { workflowId: request } = workflowInfo();
+  const work = {
+    ...{ runId, planName, target, phase: phase.name, backfill: phase, performedBy: actor },
+    ...{ keys, request },
+  };
   const result = await quick(target, `Restore ${plural(keys.length, 'row')} of ${phase.table}`).undoRows(
     work,
   );
@@ -17,7 +21,7 @@ export async function undoRows(input: UndoRowsInput): Promise<UndoRowsResult> {
     type: 'command',
     message: `${plural(restored.length, 'row')} restored by ${actor.name}, ${kept.length} kept, ${unknown.length} unknown`,
     data: { command: 'undo-rows', actor: actor.name, restored, kept, unknown },
-    key: workflowInfo().workflowId,
+    key: request,
   });
   return result;
 }

@@ -1,11 +1,12 @@
-import { continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { PhaseInput } from '../contracts/runs.ts';
 import { durationMs } from '../domain/duration.ts';
-import type { BackfillPhase, BackupPhase, RolloutPhase, SchemaPhase } from '../domain/plan.ts';
+import type { BackupPhase, RolloutPhase, SchemaPhase, SyncPhase } from '../domain/plan.ts';
 import { plural } from '../domain/plural.ts';
 import { long, quick } from './activities.ts';
 import { closeFlag } from './flag.ts';
 import { phaseRef } from './phase.ts';
+import { restoreRows } from './restore-rows.ts';
+import { syncInput } from './sync.ts';
 
 /** Undoes whatever the phase has done, much or little; returns in words what that was. */
 export async function undoPhase(input: PhaseInput): Promise<string> {
@@ -17,6 +18,8 @@ export async function undoPhase(input: PhaseInput): Promise<string> {
       return restoreRows({ ...input, phase });
     case 'backup':
       return dropBackups({ ...input, phase });
+    case 'sync':
+      return removeSync({ ...input, phase });
     case 'schema':
       return revertSchema({ ...input, phase });
     default:
@@ -31,18 +34,10 @@ async function close(input: PhaseInput<RolloutPhase>): Promise<string> {
   return `${flag.name} set to 0 % and disabled`;
 }
 
-async function restoreRows(input: PhaseInput<BackfillPhase>): Promise<string> {
-  const { phase } = input;
-  if (phase.undo.kind === 'none') return 'rows left as they are, as the plan says';
-  const work = { ...phaseRef(input), backfill: phase, performedBy: input.performedBy };
-  for (;;) {
-    const slice = await long(input.target, `Restore rows of ${phase.table}`).undoBackfillSlice(work);
-    if (slice.done) {
-      const kept = slice.kept > 0 ? `, ${slice.kept} kept because they were changed since` : '';
-      return `${plural(slice.restored, 'row')} restored${kept}`;
-    }
-    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof undoPhase>(input);
-  }
+async function removeSync(input: PhaseInput<SyncPhase>): Promise<string> {
+  const work = syncInput(input);
+  const removed = await long(input.target, `Remove the sync of ${work.backfill.table}`).removeSync(work);
+  return removed ? `the sync of ${work.backfill.table} was removed` : 'no sync was installed';
 }
 
 async function dropBackups(input: PhaseInput<BackupPhase>): Promise<string> {

@@ -58,6 +58,7 @@ const ROUTES: [method: 'GET' | 'POST', url: string, needed: Role][] = [
   ['GET', '/api/runs/nothing/gates', 'viewer'],
   ['POST', '/api/runs/nothing/pause', 'operator'],
   ['POST', '/api/runs/nothing/resume', 'operator'],
+  ['POST', '/api/runs/nothing/throttle', 'operator'],
   ['POST', '/api/runs/nothing/advance', 'operator'],
   ['POST', '/api/runs/nothing/rollback', 'operator'],
   ['POST', '/api/runs/nothing/approve', 'approver'],

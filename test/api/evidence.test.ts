@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { audit } from '../../src/db/audit.ts';
 import { storeExceptions } from '../../src/db/exceptions.ts';
 import { openLogEntry, updateLogEntry } from '../../src/db/migration-log.ts';
+import { sortableKey } from '../../src/domain/key-order.ts';
 import { planDocument, startTestApi } from './test-api.ts';
 
 let api: Awaited<ReturnType<typeof startTestApi>>;
@@ -19,8 +20,10 @@ async function runWithExceptions(count: number): Promise<string> {
     api.db,
     Array.from({ length: count }, (_, n) => ({
       runId,
+      exceptionId: n + 1,
       phase: 'fill',
       key: JSON.stringify([String(n).padStart(6, '0')]),
+      sortKey: sortableKey([String(n)]),
       kind: n % 3 === 0 ? ('failed' as const) : ('ambiguous' as const),
       reason: `reason ${n}`,
       suggestion: n % 3 === 1 ? { integration: n } : null,
@@ -65,9 +68,9 @@ test('as CSV the report lists the exceptions, a line each', async () => {
   const lines = text.trimEnd().split('\n');
   expect(lines).toHaveLength(1_002);
   expect(lines.slice(0, 3)).toEqual([
-    'key,kind,reason,suggestion,sqlstate,phase',
-    '000000,failed,reason 0,,22P02,fill',
-    '000001,ambiguous,reason 1,"{""integration"":1}",,fill',
+    'key,kind,reason,suggestion,sqlstate,phase,id,status,note,value,decidedBy,decidedAt',
+    '000000,failed,reason 0,,22P02,fill,1,open,,,,',
+    '000001,ambiguous,reason 1,"{""integration"":1}",,fill,2,open,,,,',
   ]);
 });
 
@@ -77,6 +80,8 @@ test('CSV holds nothing that a spreadsheet would run, and quotes what it must', 
     api.db,
     ['=HYPERLINK("http://x")', '+1', '-1+cmd', '@SUM(A1)', '\t=1', 'a,"b"\nc'].map((reason, n) => ({
       runId,
+      exceptionId: n + 1,
+      sortKey: reason,
       phase: 'fill',
       key: JSON.stringify([reason, String(n)]),
       kind: 'ambiguous' as const,

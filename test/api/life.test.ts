@@ -112,7 +112,7 @@ test('a plan is tried, run, watched, refused, approved and reported over HTTP al
   }
   expect(types.at(-1)).toBe('end');
   expect(new Set(types)).toEqual(
-    new Set(['run', 'phase', 'progress', 'command', 'flag', 'stage', 'gate', 'end']),
+    new Set(['run', 'phase', 'progress', 'command', 'flag', 'stage', 'gate', 'note', 'end']),
   );
   expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
 
@@ -168,6 +168,29 @@ test('a command repeated with its Idempotency-Key is given once', async () => {
   expect(await give('pause', 'k1')).toMatchObject({ status: 200, body: { status: 'running' } });
   expect(await give('rollback', 'k2')).toMatchObject({ status: 200 });
   await reach(id, 'rolled_back');
+});
+
+test('a backfill under way is throttled by a number of connections, which is kept in the audit trail', async () => {
+  const set = { full_name: `CASE WHEN pg_sleep(0.02) IS NULL THEN NULL ELSE first END` };
+  const slow = { ...backfill, transform: { kind: 'sql', set }, batchSize: 10, maxBatchSize: 10 };
+  const id = await start(await register(schema, slow));
+  await until(async () => ((await show(id)).commands as string[]).includes('throttle'), {
+    what: 'a backfill that can be throttled',
+  });
+  const give = (payload?: Record<string, unknown>) =>
+    api.call('operator', 'POST', `/api/runs/${id}/throttle`, payload ? { payload } : {});
+  expect(await give()).toMatchObject({ status: 400 });
+  expect(await give({ connections: 0 })).toMatchObject({ status: 400 });
+  expect(await give({ connections: 2, reason: 'quiet night' })).toMatchObject({
+    status: 200,
+    body: { status: 'running', phase: 'fill' },
+  });
+  expect(await listAudit(system.db, { subject: id, limit: 1 })).toMatchObject([
+    { action: 'throttle', accepted: true, details: { connections: 2, reason: 'quiet night' } },
+  ]);
+  await api.call('operator', 'POST', `/api/runs/${id}/rollback`);
+  await reach(id, 'rolled_back');
+  expect(await give({ connections: 2 })).toMatchObject({ status: 409 });
 });
 
 test('a dry run of a plan that cannot run says everything that stands in its way', async () => {

@@ -68,6 +68,22 @@ test('a plan that is only wrong in its target is refused as well, and nothing is
   expect((await api.call('viewer', 'GET', `/api/plans/${plan.name}`)).status).toBe(404);
 });
 
+test('DDL that can hold an application up is refused until the plan says why it may', async () => {
+  const rule = 'require-concurrent-index-creation';
+  const widen = { kind: 'schema', name: 'widen', up: ['CREATE INDEX a ON t (a)'], pointOfNoReturn: true };
+  const refused = await register(planDocument({ phases: [widen] }));
+  expect(refused).toMatchObject({
+    status: 422,
+    body: {
+      problems: [{ path: 'phases[0].up[0]', fix: expect.stringContaining(`waivers: [{ rule: ${rule}, `) }],
+    },
+  });
+  const waivers = [{ rule, reason: 'the table is empty' }];
+  expect((await register(planDocument({ phases: [{ ...widen, waivers }] }))).status).toBe(201);
+  const idle = await register(planDocument({ phases: [{ ...widen, up: ['SELECT 1'], waivers }] }));
+  expect(idle).toMatchObject({ status: 422, body: { problems: [{ path: 'phases[0].waivers[0]' }] } });
+});
+
 test('YAML that cannot be read is refused with line and column', async () => {
   const { status, body } = await api.call('admin', 'POST', '/api/plans', {
     headers: { 'content-type': 'application/yaml' },
@@ -133,4 +149,15 @@ test("the plan's JSON Schema is published", async () => {
     type: 'object',
     properties: { phases: { type: 'array' } },
   });
+});
+
+test('a sample for a dry run comes from the whole table', async () => {
+  const dryRun = (payload: object) => api.call('operator', 'POST', '/api/plans/nothing/dry-run', { payload });
+  const mixed = await dryRun({ sample: { rows: 100 }, limit: 10 });
+  expect(mixed).toMatchObject({
+    status: 400,
+    body: { problems: [{ path: 'body.sample' }] },
+  });
+  expect((await dryRun({ sample: { percent: 0 } })).status).toBe(400);
+  expect((await dryRun({ sample: { percent: 0.5 } })).status).toBe(404);
 });

@@ -3,6 +3,7 @@ import { listAudit } from '../../src/db/audit.ts';
 import { recordMeasurement } from '../../src/db/gate-measurements.ts';
 import { changePhase, reportProgress } from '../../src/db/run-phases.ts';
 import { changeStatus } from '../../src/db/runs.ts';
+import type { Progress } from '../../src/db/schema.ts';
 import { uniqueName } from '../support/unique-name.ts';
 import { apiOver, planDocument, startTestApi, unreachableTemporal } from './test-api.ts';
 
@@ -183,19 +184,44 @@ test('runs are listed newest first, by plan and status, in pages', async () => {
   expect(await list(`limit=2&before=${first.next}`)).toEqual({ ids: ids.slice(2), next: null });
 });
 
-test('a backfill under way shows how far it is and when it will be done', async () => {
+test('a backfill under way shows how far it is, when it will be done, and what holds it back', async () => {
   const id = await started();
   await move(id, 'running');
   await changePhase(api.db, { runId: id, phase: 'fill', state: 'running', summary: null, key: 'p' });
-  const show = async (processed: number, estimatedRows: number | null) => {
+  const detail = async () => (await api.call('viewer', 'GET', `/api/runs/${id}`)).body;
+  const shown = async () => ((await detail()).phases as { progress: unknown }[])[1]?.progress;
+  const show = async (processed: number, estimatedRows: number | null, more: Partial<Progress> = {}) => {
     const counts = { processed, migrated: processed, skipped: 0, ambiguous: 0, failed: 0 };
-    await reportProgress(api.db, id, 'fill', { counts, estimatedRows, rowsPerSecond: 50 });
-    const { body } = await api.call('viewer', 'GET', `/api/runs/${id}`);
-    return (body.phases as { progress: unknown }[])[1]?.progress;
+    await reportProgress(api.db, id, 'fill', { counts, estimatedRows, rowsPerSecond: 50, ...more });
+    return shown();
   };
-  expect(await show(250, 1_000)).toMatchObject({ share: 0.25, etaSeconds: 15, rowsPerSecond: 50 });
-  expect(await show(1_200, 1_000)).toMatchObject({ share: null, etaSeconds: null });
-  expect(await show(1_200, null)).toMatchObject({ share: null, etaSeconds: null });
+  const [low, high] = ['2026-07-01T10:00:00.000Z', '2026-07-01T11:00:00.000Z'];
+  const eta = { low, high };
+  const limiter = { signal: 'p99', effect: 'slowed', why: '1 of 4 connections: p99 250 ms' } as const;
+  const signal = {
+    signal: 'p99',
+    mode: 'steer',
+    zone: 'over',
+    value: 250,
+    limit: 200,
+    reason: 'p99 250 ms',
+  } as const;
+  expect(await show(250, 1_000)).toMatchObject({ share: 0.25, eta: null, rowsPerSecond: 50, limiter: null });
+  expect(await show(250, 1_000, { eta, limiter, signals: [signal] })).toMatchObject({
+    eta: { low, high },
+    limiter,
+    signals: [signal],
+  });
+  expect(await show(1_200, 1_000)).toMatchObject({ share: null, eta: null });
+  expect(await show(1_200, null)).toMatchObject({ share: null, signals: [] });
+  expect((await detail()).waitingFor).toBeNull();
+  const closed = { until: low, why: 'blackout: Christmas' };
+  expect(await show(250, 1_000, { closed })).toMatchObject({ closed });
+  expect((await detail()).waitingFor).toBe(`its hours (blackout: Christmas); goes on at ${low}`);
+  // What was known of the load holds no more once nobody measures it.
+  await show(250, 1_000, { eta, limiter, signals: [signal] });
+  await move(id, 'paused');
+  expect(await shown()).toMatchObject({ share: 0.25, eta: null, limiter: null, signals: [] });
 });
 
 test('a run says what it waits for and which commands it takes', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/api/schemas/events.ts';
 import type { Phase, RunDetail } from '../../src/api/schemas/runs.ts';
 import { holdOf } from '../../src/cli/hold.ts';
+import { dryRunLines } from '../../src/cli/output/dry-run.ts';
 import { EventLines } from '../../src/cli/output/event-lines.ts';
 import { LiveArea } from '../../src/cli/output/live-area.ts';
 import { runLines } from '../../src/cli/output/run-view.ts';
@@ -28,6 +29,40 @@ test('a table aligns its columns, whatever colours its cells have', () => {
   ]);
   const widths = table(coloured, columns, rows(coloured.green)).map(textWidth);
   expect(widths).toEqual([17, 18, 13]);
+});
+
+test('a dry run lists what would be lost, refused and emptied', () => {
+  const report = {
+    phases: [
+      {
+        name: 'fill',
+        kind: 'backfill',
+        summary: 'would migrate 10 of 12 rows',
+        details: {
+          violations: [{ constraint: 'cheap', kind: 'check', rows: 2, keys: [['7'], ['9']] }],
+          lossy: [
+            {
+              column: 'total',
+              loss: 'rounded',
+              rows: 1,
+              samples: [{ key: ['3', 'a'], from: '1.234', to: '1.23' }],
+            },
+          ],
+          nulls: [{ column: 'note', rows: 3, keys: [['1']] }],
+        },
+      },
+    ],
+  };
+  const lines = dryRunLines(plain, report);
+  expect(lines.slice(lines.indexOf('fill: findings'))).toEqual([
+    'fill: findings',
+    '  2 rows would fail by check "cheap", as in 7; 9',
+    '  1 value of "total" would be rounded',
+    '    3, a: 1.234 → 1.23',
+    '  "note" would become NULL in 3 rows, as in 1',
+    '',
+    'Nothing was written. `--json` has samples of rows before and after.',
+  ]);
 });
 
 describe('clip', () => {
@@ -152,7 +187,16 @@ function runWith(phases: Phase[], more: Partial<RunDetail> = {}): RunDetail {
 describe('a run at a glance', () => {
   test('shows the bar, the rate and the time to go of a backfill', () => {
     const counts = { processed: 500, migrated: 500, skipped: 0, ambiguous: 0, failed: 0 };
-    const progress = { counts, estimatedRows: 2_000, rowsPerSecond: 410, share: 0.25, etaSeconds: 90 };
+    const progress = {
+      counts,
+      estimatedRows: 2_000,
+      rowsPerSecond: 410,
+      share: 0.25,
+      eta: { low: at(95), high: at(125) },
+      limiter: null,
+      closed: null,
+      signals: [],
+    };
     const run = runWith([
       phase('backfill', 'backfill', 'running', { progress }),
       phase('soak', 'soak', 'pending'),
@@ -161,9 +205,56 @@ describe('a run at a glance', () => {
       'orders-1  running  5.0s',
       'http://ui/orders-1',
       '',
-      '  ● backfill  ━━━━━───────────────    5.0s  500 of 2,000 rows · 410 rows/s · 1m 30s to go',
+      '  ● backfill  ━━━━━───────────────    5.0s  500 of 2,000 rows · 410 rows/s · 1m 30s to 2m to go',
       '  · soak      soak',
     ]);
+  });
+
+  test('shows how far the undo of a backfill is, and what the undo of the others came to', () => {
+    const counts = { processed: 1_500, migrated: 1_498, skipped: 2, ambiguous: 0, failed: 0 };
+    const progress = {
+      ...{ counts, estimatedRows: 2_000, rowsPerSecond: 410, share: 0.75 },
+      ...{ eta: { low: at(6), high: at(7) }, limiter: null, closed: null, signals: [] },
+    };
+    const run = runWith(
+      [
+        phase('expand', 'schema', 'undoing'),
+        phase('backfill', 'backfill', 'undoing', { progress }),
+        phase('rollout', 'rollout', 'undone', { summary: 'new_orders set to 0 % and disabled' }),
+      ],
+      { status: 'rolling_back' },
+    );
+    expect(runLines(plain, { run }, false, START + 5_000).slice(3)).toEqual([
+      `  ↶ expand    ${' '.repeat(20)}    5.0s  undoing`,
+      '  ↶ backfill  ━━━━━━━━━━━━━━━─────    5.0s  restoring 1,500 of 2,000 rows · 410 rows/s · 1.0s to 2.0s to go',
+      `  ↶ rollout   ${' '.repeat(20)}    5.0s  new_orders set to 0 % and disabled`,
+    ]);
+  });
+
+  test('shows what holds a backfill back and each signal that is watched, in short the former only', () => {
+    const counts = { processed: 500, migrated: 500, skipped: 0, ambiguous: 0, failed: 0 };
+    const why = '1 of 4 connections: 5 sessions wait for locks on the table, limit 4';
+    const signal = { mode: 'steer', value: 5, limit: 4 } as const;
+    const progress = {
+      counts,
+      estimatedRows: 2_000,
+      rowsPerSecond: 410,
+      share: 0.25,
+      eta: null,
+      limiter: { signal: 'lock-waiters', effect: 'slowed', why } as const,
+      closed: null,
+      signals: [
+        { ...signal, signal: 'lock-waiters', zone: 'over', reason: '5 sessions wait, limit 4' } as const,
+        { ...signal, signal: 'app-p99', zone: 'easy', reason: 'app-p99 5 ms, limit 100 ms' } as const,
+      ],
+    };
+    const run = runWith([phase('backfill', 'backfill', 'running', { progress })]);
+    expect(runLines(plain, { run }, false, START).slice(4)).toEqual([
+      `      ${why}`,
+      '      lock-waiters  over     5 sessions wait, limit 4',
+      '      app-p99       easy     app-p99 5 ms, limit 100 ms',
+    ]);
+    expect(runLines(plain, { run }, true, START).slice(3)).toEqual([`      ${why}`]);
   });
 
   test('shows the flag, the rest of the hold and each gate of a rollout', () => {

@@ -43,6 +43,8 @@ describe('the command line', () => {
     [['start'], "missing required argument 'plan'"],
     [['start', 'a-plan', '--time-scale', 'fast'], 'write a number from 1 to 1000000'],
     [['start', 'a-plan', '--batch-size', '1.5'], 'write a whole number from 1 to 100000'],
+    [['dry-run', 'a-plan', '--sample', 'some'], 'write a whole number from 1 to 200000'],
+    [['dry-run', 'a-plan', '--sample', '101%'], 'it must be more than 0 % and at most 100 %'],
     [['report', 'a-run', '--format', 'pdf'], 'Allowed choices are json, csv'],
   ])('refuses %j with exit code 2', async (args, said) => {
     const outcome = await cutover(args);
@@ -90,6 +92,34 @@ describe('the command line', () => {
       error: expect.objectContaining({ message: 'it is paused', exitCode: 3, state: 'paused' }),
     });
     expect(outcome.stderr).toContain('error: it is paused');
+  });
+
+  test('gives a throttle with its number of connections, and refuses one without', async () => {
+    const given: unknown[] = [];
+    const server = await startHttpServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk) => {
+        body += chunk;
+      });
+      request.on('end', () => {
+        given.push([request.method, request.url, JSON.parse(body)]);
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ id: 'a-run', status: 'running', waitingFor: null }));
+      });
+    });
+    closing.push(server.close);
+    const args = ['throttle', 'a-run', '--url', server.url];
+    const outcome = await cutover([...args, '--connections', '3', '--reason', 'quiet night']);
+    expect(outcome).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('throttle was accepted; a-run is running'),
+    });
+    expect(given).toEqual([['POST', '/api/runs/a-run/throttle', { connections: 3, reason: 'quiet night' }]]);
+    expect((await cutover(args)).code).toBe(2);
+    expect(await cutover([...args, '--connections', '65'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('a whole number from 1 to 64'),
+    });
   });
 
   test('prints no colours where there is no terminal', async () => {
@@ -186,6 +216,27 @@ describe('plan lint', () => {
     expect(problems[0]).toEqual({ path: 'name', problem: expect.any(String), fix: expect.any(String) });
   });
 
+  test('shows what the DDL linter objects to, and what it only advises', async () => {
+    const refused = await cutover([
+      'plan',
+      'lint',
+      planFile(PLAN.replace('up: [', 'up: [CREATE INDEX a ON orders (id), ')),
+    ]);
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toContain(
+      '  phases[0].up[0]: warning require-concurrent-index-creation in line 1: ',
+    );
+    expect(refused.stdout).toContain(
+      'waivers: [{ rule: require-concurrent-index-creation, statement: 0, reason: "…" }]',
+    );
+    const advised = planFile(PLAN.replace('bigint', 'int'));
+    const passed = await cutover(['plan', 'lint', advised]);
+    expect(passed).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ widen-id') });
+    expect(passed.stdout).toContain('  phases[0].up[0]: advice prefer-bigint-over-int\n');
+    const { findings } = JSON.parse((await cutover(['plan', 'lint', advised, '--json'])).stdout);
+    expect(findings).toMatchObject([{ rule: 'prefer-bigint-over-int', severity: 'advice' }]);
+  });
+
   test('says which line of the YAML is broken', async () => {
     const outcome = await cutover(['plan', 'lint', planFile('name: [')]);
     expect(outcome.code).toBe(1);
@@ -206,5 +257,5 @@ test('plan schema prints a JSON Schema that knows every kind of phase', async ()
   expect(outcome.code).toBe(0);
   const schema = JSON.parse(outcome.stdout);
   expect(schema).toMatchObject({ title: 'Cutover plan', type: 'object' });
-  expect(schema.properties.phases.items.oneOf).toHaveLength(8);
+  expect(schema.properties.phases.items.oneOf).toHaveLength(10);
 });

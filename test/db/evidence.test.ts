@@ -9,24 +9,33 @@ import {
 } from '../../src/db/dry-runs.ts';
 import {
   allExceptions,
+  findException,
+  groupExceptions,
   listExceptions,
   type RunException,
   storeExceptions,
 } from '../../src/db/exceptions.ts';
 import { latestMeasurements, listMeasurements, recordMeasurement } from '../../src/db/gate-measurements.ts';
-import { listLog, openLogEntry, updateLogEntry } from '../../src/db/migration-log.ts';
+import { listLog, openLogEntry, recordLogEntry, updateLogEntry } from '../../src/db/migration-log.ts';
+import { sortableKey } from '../../src/domain/key-order.ts';
+import type { ExceptionFilter } from '../../src/domain/row-exception.ts';
 import { uniqueName } from '../support/unique-name.ts';
 import { useControlDatabase } from './control-database.ts';
 
 const control = useControlDatabase();
 
-function exception(runId: string, changes: Partial<RunException>): Omit<RunException, 'recordedAt'> {
-  const kind = 'ambiguous' as const;
+let ids = 0;
+
+function exception(runId: string, changes: Partial<RunException>) {
+  const key = changes.key ?? '["1"]';
+  ids += 1;
   return {
     runId,
+    exceptionId: ids,
     phase: 'fill',
-    key: '["1"]',
-    kind,
+    key,
+    sortKey: sortableKey(JSON.parse(key)),
+    kind: 'ambiguous' as const,
     reason: 'why',
     suggestion: null,
     sqlstate: null,
@@ -66,6 +75,104 @@ test('pages of exceptions hold each once, also those that share a key', async ()
   const failed = await listExceptions(control.db, runId, { kind: 'failed', limit: 10 });
   expect(failed.map(({ sqlstate }) => sqlstate)).toEqual(['23505', '23505', '23505']);
   expect(await listExceptions(control.db, runId, { phase: 'one', limit: 10 })).toHaveLength(3);
+});
+
+test('exceptions are listed in the order of their keys, numbers by size', async () => {
+  const runId = uniqueName('run');
+  const keys = [['10'], ['9'], ['-1'], ['100'], ['eu', '2'], ['eu', '10'], ['de', '3']];
+  await storeExceptions(
+    control.db,
+    keys.map((key) => exception(runId, { key: JSON.stringify(key) })),
+  );
+  const listed = await listExceptions(control.db, runId, { limit: 10 });
+  expect(listed.map(({ key }) => JSON.parse(key).join())).toEqual([
+    ...['-1', '9', '10', '100', 'de,3', 'eu,2', 'eu,10'],
+  ]);
+});
+
+test('a copy that comes late does not take a decision back', async () => {
+  const runId = uniqueName('run');
+  const first = exception(runId, { revision: 1 });
+  const decided = {
+    ...first,
+    revision: 2,
+    status: 'skipped' as const,
+    note: 'a test row',
+    decidedBy: 'olga',
+  };
+  await storeExceptions(control.db, [first]);
+  await storeExceptions(control.db, [decided]);
+  await storeExceptions(control.db, [first]);
+  expect(await findException(control.db, runId, first.exceptionId)).toMatchObject({
+    status: 'skipped',
+    note: 'a test row',
+    decidedBy: 'olga',
+    revision: 2,
+  });
+});
+
+test('exceptions are found by reason, part of a reason, SQLSTATE and status, and grouped by them', async () => {
+  const runId = uniqueName('run');
+  const alike = { reason: '2 shops match: 100 %', acceptable: true };
+  await storeExceptions(control.db, [
+    ...[1, 2, 3].map((n) => exception(runId, { key: `["${n}"]`, ...alike })),
+    exception(runId, { key: '["4"]', ...alike, status: 'resolved' }),
+    exception(runId, { key: '["5"]', kind: 'failed', reason: 'invalid', sqlstate: '22P02' }),
+  ]);
+  const found = async (filter: ExceptionFilter) =>
+    (await listExceptions(control.db, runId, { ...filter, limit: 10 })).map(({ key }) => JSON.parse(key)[0]);
+  expect(await found({ reason: '2 shops match: 100 %', status: 'open' })).toEqual(['1', '2', '3']);
+  expect(await found({ reasonContains: '100 %' })).toEqual(['1', '2', '3', '4']);
+  expect(await found({ reasonContains: '%match' })).toEqual([]);
+  expect(await found({ sqlstate: '22P02' })).toEqual(['5']);
+  expect(await groupExceptions(control.db, runId, { limit: 10 })).toEqual([
+    {
+      phase: 'fill',
+      kind: 'ambiguous',
+      status: 'open',
+      sqlstate: null,
+      reason: alike.reason,
+      exceptions: 3,
+      acceptable: 3,
+    },
+    {
+      phase: 'fill',
+      kind: 'ambiguous',
+      status: 'resolved',
+      sqlstate: null,
+      reason: alike.reason,
+      exceptions: 1,
+      acceptable: 1,
+    },
+    {
+      phase: 'fill',
+      kind: 'failed',
+      status: 'open',
+      sqlstate: '22P02',
+      reason: 'invalid',
+      exceptions: 1,
+      acceptable: 0,
+    },
+  ]);
+});
+
+test('a decision has a log entry of its own, however often it is recorded', async () => {
+  const runId = uniqueName('run');
+  const head = { planName: uniqueName('plan'), target: 'shop', tableName: 'items', performedBy: 'ana' };
+  const key = { runId, phase: 'fill', action: 'resolve' as const };
+  const entry = (migrated: number) => ({
+    counts: { processed: migrated, migrated, skipped: 0, ambiguous: 0, failed: 0 },
+    outcome: `${migrated} resolved`,
+  });
+  await openLogEntry(control.db, { runId, phase: 'fill', action: 'backfill' }, head);
+  await recordLogEntry(control.db, { ...key, request: 'first' }, head, entry(2));
+  await recordLogEntry(control.db, { ...key, request: 'first' }, head, entry(3));
+  await recordLogEntry(control.db, { ...key, request: 'second' }, head, entry(5));
+  expect(await listLog(control.db, { runId, limit: 10 })).toMatchObject([
+    { action: 'resolve', succeeded: 5, outcome: '5 resolved' },
+    { action: 'resolve', succeeded: 3, outcome: '3 resolved' },
+    { action: 'backfill', outcome: null },
+  ]);
 });
 
 test('a measurement is recorded once, and the latest of each gate is found', async () => {

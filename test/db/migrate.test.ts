@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ControlDb, migrateControlDb, openControlDb } from '../../src/db/control-db.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -39,6 +40,34 @@ test('migrating again changes nothing', async () => {
   await migrateControlDb(db);
   expect((await schema()).rows).toEqual(before);
   expect(before.length).toBeGreaterThan(50);
+});
+
+test('exceptions that release 0.1.0 left are numbered in the order in which it listed them', async () => {
+  const old = await createTestDatabase();
+  const db = openControlDb(old.url);
+  const read = (file: string) =>
+    readFile(new URL(`../../src/db/migrations/${file}`, import.meta.url), 'utf8');
+  try {
+    await db.pool.query(await read('0000_control_database.sql'));
+    await db.pool.query(
+      `INSERT INTO cutover_control.run_exceptions (run_id, phase, key, kind, reason)
+       SELECT run, 'fill', format('["%s"]', n), 'failed', 'why'
+         FROM generate_series(1, 12) AS n, unnest(ARRAY['a', 'b']) AS run`,
+    );
+    await db.pool.query(await read('0001_exception_decisions.sql'));
+    const { rows } = await db.pool.query(
+      `SELECT exception_id::int AS id, key, status FROM cutover_control.run_exceptions WHERE run_id = 'b' ORDER BY 1`,
+    );
+    expect(rows).toHaveLength(12);
+    expect(rows.slice(0, 3)).toEqual([
+      { id: 1, key: '["1"]', status: 'open' },
+      { id: 2, key: '["10"]', status: 'open' },
+      { id: 3, key: '["11"]', status: 'open' },
+    ]);
+  } finally {
+    await db.close();
+    await old.drop();
+  }
 });
 
 test('a migration that fails gives its lock back', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { connectionsRefusal } from '../../src/domain/parallelism.ts';
 import {
   FINAL_STATUSES,
   isFinal,
@@ -35,6 +36,20 @@ describe('run state machine', () => {
       'the present phase is backfill',
     );
     expect(refusal('advance', { status: 'running' })).toContain('the present phase is preflight');
+  });
+
+  it('throttles only what works on rows, also while it is paused, held or undone', () => {
+    for (const status of ['running', 'paused', 'held', 'rolling_back'] satisfies RunStatus[]) {
+      for (const phaseKind of ['backfill', 'verify'])
+        expect(refusal('throttle', { status, phaseKind })).toBeUndefined();
+      expect(refusal('throttle', { status, phaseKind: 'schema' })).toContain('the present phase is schema');
+    }
+    expect(refusal('throttle', { status: 'awaiting_approval', phaseKind: 'backfill' })).toContain(
+      'it cannot be throttled',
+    );
+    expect(connectionsRefusal(64)).toBeUndefined();
+    for (const connections of [undefined, 0, -1, 65, 2.5, Number.NaN])
+      expect(connectionsRefusal(connections)).toContain('from 1 to 64');
   });
 
   it('refuses to undo past a point of no return, whatever the state', () => {

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runSlice } from '../../src/engine/backfill.ts';
-import { dryRunBackfill } from '../../src/engine/dry-run.ts';
-import { ambiguous, defineTransform, failed, migrated, skipped } from '../../src/engine/transform.ts';
+import { runSlice } from '../../src/engine/backfill/slice.ts';
+import { dryRunBackfill } from '../../src/engine/dry-run/dry-run.ts';
+import {
+  ambiguous,
+  defineTransform,
+  failed,
+  migrated,
+  skipped,
+} from '../../src/engine/transform/transform.ts';
 import { type Bench, exceptionsOf, jobOf, openBench, phaseOf, runToEnd, transformJob } from './harness.ts';
 
 let bench: Bench;
@@ -138,7 +144,7 @@ describe('a dry run', () => {
     });
     const byTransform = await dryRunBackfill(bench.target, transformJob('t', transform, given));
     expect(byTransform.counts).toEqual(bySql.counts);
-    expect(byTransform.samples[0]?.after).toEqual({ canonical: { was: null }, amount: 4 });
+    expect(byTransform.samples[0]?.after).toEqual({ canonical: { was: null }, amount: '4.00' });
     await expect(dryRunBackfill(bench.target, transformJob('t', transform))).rejects.toThrow(
       'no column "amount"',
     );
@@ -172,5 +178,81 @@ describe('a dry run', () => {
     await dryRunBackfill(bench.target, job);
     expect(await bench.checksums()).toEqual(before);
     expect(await runToEnd(bench.target, job)).toMatchObject({ migrated: 35 });
+  });
+});
+
+describe('a dry run of a large table', () => {
+  const ROWS = 60_000;
+  beforeEach(async () => {
+    await bench.sql('DROP TABLE t');
+    await bench.sql('CREATE TABLE t (id int PRIMARY KEY, old text, new int, pad text)');
+    // Rows that were written together are alike: each thousandth stretch of them fails.
+    await bench.sql(
+      `INSERT INTO t SELECT n, CASE WHEN n % 2000 < 100 THEN 'x' ELSE n::text END, NULL, repeat('p', 200)
+         FROM generate_series(1, ${ROWS}) n`,
+    );
+    await bench.sql('ANALYZE t');
+  });
+
+  const cast = (given = {}) =>
+    jobOf(phaseOf('t', { transform: { kind: 'sql', set: { new: 'old::int' } }, ...given }));
+
+  it('by a sample looks at rows from all over it, and says between what numbers all of them are', async () => {
+    const report = await dryRunBackfill(bench.target, cast(), { sample: { rows: 6000 } });
+    const { sample, counts } = report;
+    expect(sample).toMatchObject({ drawn: counts.processed, of: ROWS });
+    expect(counts.processed).toBeGreaterThan(4500);
+    expect(counts.processed).toBeLessThan(7500);
+    const truth = { processed: ROWS, migrated: ROWS * 0.95, failed: ROWS * 0.05 };
+    for (const outcome of ['processed', 'migrated', 'failed'] as const) {
+      const { low, high } = sample?.expected[outcome] ?? { low: 0, high: 0 };
+      // Rows of one page are not independent, so that the truth may lie a little outside.
+      expect(truth[outcome]).toBeGreaterThan(low * 0.7);
+      expect(truth[outcome]).toBeLessThan(high * 1.4);
+    }
+    const last = await dryRunBackfill(bench.target, cast({ where: `id > ${(ROWS * 2) / 3}` }), {
+      sample: { rows: 6000 },
+    });
+    const share = last.counts.processed / (last.sample?.drawn ?? 0);
+    expect(share).toBeGreaterThan(0.25);
+    expect(share).toBeLessThan(0.42);
+  });
+
+  it('by a share of it, and by more rows than there are, works as well', async () => {
+    const { sample } = await dryRunBackfill(bench.target, cast(), { sample: { percent: 5 } });
+    expect(sample?.drawn).toBeGreaterThan(ROWS * 0.03);
+    expect(sample?.drawn).toBeLessThan(ROWS * 0.07);
+    const whole = await dryRunBackfill(bench.target, cast({ where: 'id <= 500' }), {
+      sample: { rows: ROWS * 2 },
+    });
+    expect(whole.sample).toBeUndefined();
+    expect(whole.counts.processed).toBe(500);
+  });
+
+  it('by a sample counts the rows that a condition leaves out, and sets aside those on which it fails', async () => {
+    const report = await dryRunBackfill(bench.target, cast({ where: 'old::int % 2 = 0' }), {
+      sample: { rows: 3000 },
+    });
+    expect(report.counts.migrated / (report.sample?.drawn ?? 0)).toBeGreaterThan(0.4);
+    expect(report.counts.migrated / (report.sample?.drawn ?? 0)).toBeLessThan(0.55);
+    expect(report.counts.failed).toBeGreaterThan(0);
+    expect(report.sample?.expected.migrated.high).toBeGreaterThan(ROWS * 0.475);
+  });
+
+  it('takes few steps, however small its batches and however few rows meet the condition', async () => {
+    let steps = 0;
+    const onProgress = () => {
+      steps += 1;
+    };
+    const nothing = cast({ where: 'old IS NULL', batchSize: 1 });
+    const none = await dryRunBackfill(bench.target, nothing, { onProgress });
+    expect(none.counts.processed).toBe(0);
+    expect(steps).toBeLessThan(30);
+    steps = 0;
+    const all = await dryRunBackfill(bench.target, cast({ batchSize: 1, where: `old <> 'x'` }), {
+      onProgress,
+    });
+    expect(all.counts.processed).toBe(ROWS * 0.95);
+    expect(steps).toBeLessThan(200);
   });
 });

@@ -1,9 +1,12 @@
+import type { z } from 'zod';
 import type { RowCounts } from '../../src/domain/counts.ts';
 import type { BackfillPhase } from '../../src/domain/plan.ts';
-import { listExceptions, type RecordedException, runSlice } from '../../src/engine/backfill.ts';
+import { listExceptions, type RecordedException } from '../../src/engine/backfill/records.ts';
+import { runSlice } from '../../src/engine/backfill/slice.ts';
 import type { BackfillJob, SliceOptions } from '../../src/engine/job.ts';
-import { type Transform, TransformRegistry } from '../../src/engine/transform.ts';
-import { type UndoResult, undoSlice } from '../../src/engine/undo.ts';
+import { type Transform, TransformRegistry } from '../../src/engine/transform/transform.ts';
+import { type UndoOptions, type UndoResult, undoSlice } from '../../src/engine/undo/undo.ts';
+import { backfillPhase } from '../../src/plan/schema/backfill.ts';
 import { createPostgresTarget } from '../../src/targets/postgres/connection.ts';
 import type { Row, Target } from '../../src/targets/target.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -60,21 +63,19 @@ export async function openBench(settings = ''): Promise<Bench> {
 }
 
 /** A backfill of the table by `set`, with a journal and a budget that nothing exceeds, unless told otherwise. */
-export function phaseOf(table: string, given: Partial<BackfillPhase> = {}): BackfillPhase {
-  return {
+export function phaseOf(table: string, given: Partial<z.input<typeof backfillPhase>> = {}): BackfillPhase {
+  return backfillPhase.parse({
     kind: 'backfill',
     name: 'fill',
-    description: '',
-    pointOfNoReturn: false,
     onFailure: 'hold',
     table,
     transform: { kind: 'sql', set: { new: 'old' } },
-    columns: {},
     batchSize: 10,
-    undo: { kind: 'journal' },
+    maxBatchSize: 10,
+    throttle: [],
     errorBudget: { rows: 1_000_000, share: 1 },
     ...given,
-  };
+  });
 }
 
 export function jobOf(phase: BackfillPhase, transforms: Transform[] = []): BackfillJob {
@@ -85,7 +86,7 @@ export function jobOf(phase: BackfillPhase, transforms: Transform[] = []): Backf
 export function transformJob(
   table: string,
   transform: Transform,
-  given: Partial<BackfillPhase> = {},
+  given: Partial<z.input<typeof backfillPhase>> = {},
 ): BackfillJob {
   const { name, version } = transform;
   return jobOf(phaseOf(table, { transform: { kind: 'registered', name, version }, ...given }), [transform]);
@@ -106,7 +107,7 @@ export async function runToEnd(
 export async function undoToEnd(
   target: Target,
   job: BackfillJob,
-  options: SliceOptions = {},
+  options: UndoOptions = {},
 ): Promise<UndoResult> {
   for (;;) {
     const result = await undoSlice(target, job, options);

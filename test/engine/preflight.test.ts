@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BackfillPhase } from '../../src/domain/plan.ts';
-import { preflightBackfill } from '../../src/engine/preflight.ts';
-import { defineTransform, skipped, TransformRegistry } from '../../src/engine/transform.ts';
+import { preflightBackfill } from '../../src/engine/preflight/preflight.ts';
+import { defineTransform, skipped, TransformRegistry } from '../../src/engine/transform/transform.ts';
 import { createPostgresTarget } from '../../src/targets/postgres/connection.ts';
 import type { Target } from '../../src/targets/target.ts';
 import { uniqueName } from '../support/unique-name.ts';
@@ -54,6 +54,15 @@ describe('preflight', () => {
 
   it.each<[string, string, Partial<BackfillPhase>, { path: string; problem: string }[]]>([
     ['a table that is not there', 'nowhere', {}, [{ path: 'table', problem: 'no table "nowhere"' }]],
+    [
+      'a redaction that would hide nothing, or the key',
+      't',
+      { redact: ['old', 'odl', 'id', 'added'], ...bySql({ added: '1' }), columns: { added: 'int' } },
+      [
+        { path: 'redact[1]', problem: 'no column "odl"' },
+        { path: 'redact[2]', problem: '"id" is part of the key' },
+      ],
+    ],
     ['a table without a key', 'keyless', {}, [{ path: 'key', problem: 'no primary key' }]],
     ['a view', 'seen', {}, [{ path: 'key', problem: 'no primary key' }]],
     ['key columns that are not there', 't', { key: ['idd'] }, [{ path: 'key', problem: 'no column "idd"' }]],
@@ -145,13 +154,16 @@ describe('preflight', () => {
     [
       'a transform that is not registered',
       't',
-      { transform: { kind: 'registered', name: 'known', version: 2 } },
+      { transform: { kind: 'registered', name: 'known', version: 2, threads: 0 } },
       [{ path: 'transform', problem: 'no transform known@2; registered: known@1' }],
     ],
     [
       'columns of a transform that are neither there nor added',
       't',
-      { transform: { kind: 'registered', name: 'known', version: 1 }, columns: { added: 'text' } },
+      {
+        transform: { kind: 'registered', name: 'known', version: 1, threads: 0 },
+        columns: { added: 'text' },
+      },
       [
         { path: 'transform', problem: 'reads "unheard"' },
         { path: 'transform', problem: 'writes "strange"' },

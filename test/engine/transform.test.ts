@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runSlice } from '../../src/engine/backfill.ts';
+import { runSlice } from '../../src/engine/backfill/slice.ts';
 import {
   ambiguous,
   defineTransform,
@@ -9,7 +9,7 @@ import {
   type RowValue,
   skipped,
   TransformRegistry,
-} from '../../src/engine/transform.ts';
+} from '../../src/engine/transform/transform.ts';
 import { type Bench, exceptionsOf, ODD_SETTINGS, openBench, runToEnd, transformJob } from './harness.ts';
 
 let bench: Bench;

@@ -2,10 +2,13 @@ import { expect, test } from 'vitest';
 import { exampleSystems } from '../../examples/index.ts';
 import { compare } from '../../src/domain/compare.ts';
 import type { Plan, ValidationQuery } from '../../src/domain/plan.ts';
-import { runSlice } from '../../src/engine/backfill.ts';
-import { dryRunBackfill } from '../../src/engine/dry-run.ts';
-import { TransformRegistry } from '../../src/engine/transform.ts';
-import { undoSlice } from '../../src/engine/undo.ts';
+import type { ExceptionDecision, ExceptionFilter } from '../../src/domain/row-exception.ts';
+import { readCheckpoint } from '../../src/engine/backfill/records.ts';
+import { runSlice } from '../../src/engine/backfill/slice.ts';
+import { dryRunBackfill } from '../../src/engine/dry-run/dry-run.ts';
+import { decideExceptions } from '../../src/engine/exceptions/decide.ts';
+import { TransformRegistry } from '../../src/engine/transform/transform.ts';
+import { undoSlice } from '../../src/engine/undo/undo.ts';
 import { readOnlyQuery } from '../../src/targets/postgres/read-only-query.ts';
 import { campaigns, events, loadSystemsForEachTest, phaseOf } from './loaded-systems.ts';
 
@@ -123,6 +126,59 @@ test('campaigns: a source without its connection is found', async () => {
   await backfill(campaigns);
   await systems.client.query("DELETE FROM integrations WHERE provider = 'stripe'");
   expect(await unmet(campaigns)).toEqual(['sources-without-integration']);
+});
+
+test('campaigns: suggestions are accepted by their reason, the rest is given by hand; then all seven are migrated', async () => {
+  const before = await everything();
+  await backfill(campaigns);
+  const decide = (decision: ExceptionDecision, filter: ExceptionFilter) =>
+    decideExceptions(systems.target, jobOf(campaigns), {
+      request: JSON.stringify([decision, filter]),
+      by: 'ana',
+      decision,
+      filter,
+    });
+  const accept = { kind: 'resolve' } as const;
+  expect(await decide(accept, { reasonContains: 'woocommerce integrations match' })).toMatchObject({
+    resolved: 1,
+  });
+  expect(await decide(accept, { reasonContains: 'which is not a shopify integration' })).toMatchObject({
+    resolved: 1,
+  });
+  expect(await decide(accept, {})).toMatchObject({ resolved: 0, left: 2 });
+  const announcements = [{ integration_id: null, provider: 'announcements', filters: {} }];
+  const byHand = { kind: 'resolve', values: { data_sources_v2: announcements } } as const;
+  expect(await decide(byHand, {})).toMatchObject({ resolved: 2, left: 0 });
+
+  const { rows } = await systems.client.query(
+    `SELECT data_sources_v2 -> 0 ->> 'integration_id' AS id FROM campaigns WHERE data_sources_v2 IS NOT NULL
+      ORDER BY campaigns.id OFFSET 3`,
+  );
+  expect(rows.map(({ id }) => id)).toEqual([
+    null,
+    null,
+    '11111111-0000-4000-8000-000000000001',
+    '11111111-0000-4000-8000-000000000006',
+  ]);
+  expect(await unmet(campaigns)).toEqual([]);
+  const counts = (await readCheckpoint(systems.target, RUN, 'backfill'))?.counts;
+  expect(counts).toEqual({ processed: 7, migrated: 7, skipped: 0, ambiguous: 0, failed: 0 });
+  await undoSlice(systems.target, jobOf(campaigns));
+  await execute(phaseOf(campaigns, 'schema').down);
+  expect(await everything()).toEqual(before);
+});
+
+test('campaigns: a decided campaign that has lost its sources is found', async () => {
+  await backfill(campaigns);
+  await decideExceptions(systems.target, jobOf(campaigns), {
+    request: 'accept',
+    by: 'ana',
+    decision: { kind: 'resolve' },
+    filter: { reasonContains: 'integrations match' },
+  });
+  expect(await unmet(campaigns)).toEqual([]);
+  await systems.client.query("UPDATE campaigns SET data_sources_v2 = NULL WHERE name = 'Outlet ticker'");
+  expect(await unmet(campaigns)).toEqual(['campaigns-without-source']);
 });
 
 test('events: all 1,005 are migrated, payloads untouched', async () => {

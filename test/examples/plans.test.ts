@@ -14,6 +14,7 @@ test.each([campaigns, events])('$name: the plan holds, and goes by the published
     kind: 'registered',
     name: transform?.name,
     version: transform?.version,
+    threads: 0,
   });
 
   const rollout = phaseOf(plan, 'rollout');

@@ -14,6 +14,7 @@ import {
   backfill,
   backup,
   cleanup,
+  gate,
   PEOPLE,
   plan,
   rollout,
@@ -73,8 +74,13 @@ describe('a dry run', () => {
       'go-live: would wait for 1 approval within 48h',
       'roll-out: would roll full_name out: 10 % for 1d, 50 % for 1d, 100 % for 1d',
       'soak: would watch full_name at 100 % for 2d',
-      'contract: would apply 1 statement',
+      'contract: would apply 1 statement, 1 finding of the DDL linter waived',
     ]);
+    expect(report.phases.at(-1)?.details).toMatchObject({
+      findings: [
+        { path: 'statements[0]', rule: 'ban-drop-column', waivedBecause: 'nobody weighs people any more' },
+      ],
+    });
     expect(await listLog(system.db, { runId: id, limit: 10 })).toMatchObject([
       { action: 'dry-run', processed: 1000, succeeded: 1000, performedBy: 'olga', outcome: 'completed' },
     ]);
@@ -99,6 +105,52 @@ describe('a dry run', () => {
       before: expect.objectContaining({ full_name: null }),
       after: { full_name: '1' },
     });
+  });
+
+  it('refuses queries that the target does not understand, and those of later phases not before they can be', async () => {
+    const wrong = { ...validate, queries: [{ ...validate.queries[1], sql: 'SELECT nonsense FROM people' }] };
+    const gates = [{ ...gate, sql: 'SELECT error_rat FROM health' }];
+    const probe = {
+      kind: 'sql' as const,
+      name: 'p99',
+      sql: 'SELECT p99 FROM healt',
+      limit: 1,
+      unit: 'ms',
+    };
+    const { report } = await tryOut(
+      plan('queries', { ...backfill, throttle: [probe] }, wrong as typeof validate, { ...rollout, gates }),
+    );
+    expect(report.problems.map(({ path, problem }) => [path, problem])).toEqual([
+      ['phases[0].throttle[0].sql', expect.stringContaining('relation "healt" does not exist')],
+      ['phases[1].queries[0].sql', expect.stringContaining('column "nonsense" does not exist')],
+      ['phases[2].gates[0].sql', expect.stringContaining('column "error_rat" does not exist')],
+    ]);
+
+    const later = [{ ...gate, sql: 'SELECT count(*) FROM people WHERE full_name IS NULL' }];
+    const { report: whole } = await tryOut(plan('later', schema, { ...rollout, gates: later }));
+    expect(whole.problems).toEqual([]);
+    expect(whole.phases[1]).toMatchObject({
+      summary: expect.stringMatching(/; 1 gate can be checked only after what the run adds$/),
+      details: { gates: [{ name: 'error-rate', notYet: expect.stringContaining('"full_name"') }] },
+    });
+  });
+
+  it('forecasts what the backfill takes, and looks at a sample only when that is what is wanted', async () => {
+    const whole = (await tryOut(plan('forecast', schema, backfill))).report.phases[1];
+    expect(whole?.summary).toMatch(
+      /forecast: \d+m?s to \d.*, [\d.]+ [kM]B to [\d.]+ [kM]B of WAL, [\d.]+ [kM]B to [\d.]+ [kM]B of disk/,
+    );
+    expect(whole?.details.forecast).toMatchObject({ rows: { low: 1000, high: 1000 } });
+
+    const { report } = await tryOut(plan('sampled', schema, backfill), { sample: { rows: 200 } });
+    expect(report.phases[1]).toMatchObject({
+      summary: expect.stringMatching(/^of \d+ random rows out of about 1000: would migrate \d+ of \d+ rows/),
+      details: { sample: { of: 1000, expected: { migrated: { high: 1000 } } } },
+    });
+    expect(report.phases[1]?.details.forecast).toMatchObject({ rows: { high: 1000 } });
+
+    const page = (await tryOut(plan('page', schema, backfill), { limit: 10 })).report.phases[1];
+    expect(page?.details.forecast).toBeUndefined();
   });
 
   it('reports problems instead of trying', async () => {

@@ -220,7 +220,9 @@ describe('commands', () => {
       const { rows } = await system.target.query('SELECT count(full_name)::int AS n FROM people');
       return rows[0].n as number;
     };
-    const run = await system.start(plan('pause-backfill', schema, { ...backfill, batchSize: 20 }));
+    const run = await system.start(
+      plan('pause-backfill', schema, { ...backfill, batchSize: 20, maxBatchSize: 20 }),
+    );
     // Later than the first heartbeat, so that the pause is heard by one of those that follow.
     await until(async () => (await filled()) > 300, { what: 'the batches of more than a second' });
     await run.command('pause');

@@ -4,10 +4,23 @@ import {
   CONTROL_QUEUE,
   phaseWorkflowId,
   stageWorkflowId,
+  syncEndWorkflowId,
   undoWorkflowId,
+  watchWorkflowId,
 } from '../../src/contracts/names.ts';
-import type { DryRunInput } from '../../src/contracts/runs.ts';
-import { DRY_RUN_WORKFLOW, UNDO_ROWS_WORKFLOW } from '../../src/contracts/workflow-types.ts';
+import type {
+  DecideExceptionsInput,
+  DryRunInput,
+  ForgetRunInput,
+  RollbackPreviewInput,
+} from '../../src/contracts/runs.ts';
+import {
+  DECIDE_EXCEPTIONS_WORKFLOW,
+  DRY_RUN_WORKFLOW,
+  FORGET_RUN_WORKFLOW,
+  ROLLBACK_PREVIEW_WORKFLOW,
+  UNDO_ROWS_WORKFLOW,
+} from '../../src/contracts/workflow-types.ts';
 import type { BackfillPhase } from '../../src/domain/plan.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import * as workflows from '../../src/workflows/index.ts';
@@ -23,7 +36,7 @@ import {
   soak,
   validate,
 } from '../fixtures/people.ts';
-import { APPROVER, OPERATOR, startSystem } from '../support/system.ts';
+import { APPROVER, OPERATOR, type System, startSystem } from '../support/system.ts';
 import { until } from '../support/until.ts';
 import { type RecordedHistory, recordedHistories, recordHistory, typeOf } from './recorded-histories.ts';
 
@@ -103,8 +116,21 @@ describe.runIf(process.env.CUTOVER_RECORD_HISTORIES)('recording histories', () =
         taskQueue: CONTROL_QUEUE,
         args: [rows],
       });
+      const decision: DecideExceptionsInput = {
+        ...{ runId: undone.id, planName: 'undone', target: 'app', phase: phase0, actor: OPERATOR },
+        decision: { kind: 'replay' },
+        filter: {},
+      };
+      const decisionId = `${undone.id}/fill/replay`;
+      await system.client.workflow.execute(DECIDE_EXCEPTIONS_WORKFLOW, {
+        workflowId: decisionId,
+        taskQueue: CONTROL_QUEUE,
+        args: [decision],
+      });
       await undone.command('rollback');
       await undone.reaches('rolled_back');
+
+      const synced = await recordSynced(system);
 
       const dryRun: DryRunInput = {
         id: 'dry-run-whole',
@@ -139,7 +165,9 @@ describe.runIf(process.env.CUTOVER_RECORD_HISTORIES)('recording histories', () =
         'undo-backfill': undo('fill'),
         'undo-rollout': undo('roll-out'),
         'undo-rows': undoRowsId,
+        'decide-exceptions': decisionId,
         'dry-run': dryRun.id,
+        ...synced,
       };
       for (const [name, workflowId] of Object.entries(names)) await recordHistory(system, workflowId, name);
     } finally {
@@ -147,3 +175,27 @@ describe.runIf(process.env.CUTOVER_RECORD_HISTORIES)('recording histories', () =
     }
   }, 120_000);
 });
+
+/** Runs a plan under live traffic, looks at its rollback and forgets it; returns the workflows by the names of their histories. */
+async function recordSynced(system: System): Promise<Record<string, string>> {
+  const { where: _, ...whole } = backfill;
+  const sync = { kind: 'sync' as const, mode: 'trigger' as const, name: 'keep', backfill: 'fill' };
+  const check = { kind: 'verify' as const, name: 'check', backfill: 'fill' };
+  const phases = plan('synced', schema, sync, { ...whole, pending: 'full_name IS NULL' }, check);
+  const run = await system.start(phases);
+  await run.reaches('completed');
+  const of = { runId: run.id, planName: 'synced', target: 'app', plan: parsePlan(phases) };
+  const execute = async (type: string, input: RollbackPreviewInput | ForgetRunInput) => {
+    const workflowId = `${run.id}/${type}`;
+    await system.client.workflow.execute(type, { workflowId, taskQueue: CONTROL_QUEUE, args: [input] });
+    return workflowId;
+  };
+  return {
+    sync: phaseWorkflowId(run.id, 'keep'),
+    'sync-watch': watchWorkflowId(run.id, 'keep'),
+    'sync-end': syncEndWorkflowId(run.id, 'keep'),
+    verify: phaseWorkflowId(run.id, 'check'),
+    'rollback-preview': await execute(ROLLBACK_PREVIEW_WORKFLOW, { ...of, begun: ['fill'], countKept: true }),
+    'forget-run': await execute(FORGET_RUN_WORKFLOW, { ...of, actor: OPERATOR }),
+  };
+}

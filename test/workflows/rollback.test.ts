@@ -79,6 +79,7 @@ describe('the migration log', () => {
       ...backfill,
       transform: { kind: 'sql' as const, set: { full_name: '(1 / (id - 555))::text' } },
       batchSize: 100,
+      maxBatchSize: 100,
       errorBudget: { rows: 0, share: 0 },
     };
     const run = await system.start(plan('half-way', schema, broken));

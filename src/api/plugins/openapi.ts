@@ -13,7 +13,7 @@ export async function publishOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Cutover', description: DESCRIPTION, version: '0.1.0' },
+      info: { title: 'Cutover', description: DESCRIPTION, version: '0.2.0' },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
     },
     transform: jsonSchemaTransform,

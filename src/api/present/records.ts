@@ -39,8 +39,23 @@ export function presentMeasurement(measurement: MeasurementRow): GateMeasurement
 }
 
 export function presentException(exception: ExceptionRow): RowException {
-  const { runId: _, key, recordedAt, ...rest } = exception;
-  return { ...rest, key: keyTexts(key), recordedAt: recordedAt.toISOString() };
+  const {
+    runId: _,
+    exceptionId,
+    sortKey: __,
+    revision: ___,
+    key,
+    decidedAt,
+    recordedAt,
+    ...rest
+  } = exception;
+  return {
+    ...rest,
+    id: String(exceptionId),
+    key: keyTexts(key),
+    decidedAt: instant(decidedAt),
+    recordedAt: recordedAt.toISOString(),
+  };
 }
 
 /** Keys are stored as a JSON list of texts, one per key column. */

@@ -23,8 +23,16 @@ export function presentRun(run: RunRow): Run {
   };
 }
 
-/** @param planned the phase as the run's plan has it. */
-export function presentPhase(phase: RunPhase, planned: PlanPhase | undefined): Phase {
+/**
+ * @param run the phase's; when it is not at work, what was known of its load and its end holds no more.
+ * @param planned the phase as the run's plan has it.
+ */
+export function presentPhase(
+  { status }: Pick<RunRow, 'status'>,
+  phase: RunPhase,
+  planned: PlanPhase | undefined,
+): Phase {
+  const atWork = status === 'running' || status === 'rolling_back';
   return {
     name: phase.name,
     kind: phase.kind,
@@ -32,26 +40,31 @@ export function presentPhase(phase: RunPhase, planned: PlanPhase | undefined): P
     pointOfNoReturn: planned?.pointOfNoReturn ?? false,
     state: phase.state,
     summary: phase.summary,
-    progress: phase.progress && presentProgress(phase.progress, phase.state),
+    progress: phase.progress && presentProgress(phase.progress, phase.state, atWork),
     startedAt: instant(phase.startedAt),
     finishedAt: instant(phase.finishedAt),
   };
 }
 
-/** The planner's estimate can be wrong: once it is exceeded, the part done and the time to go are unknown. */
-function presentProgress(progress: ProgressRow, state: RunPhase['state']): Progress {
-  const { counts, estimatedRows, rowsPerSecond } = progress;
-  const shown = { counts, estimatedRows, rowsPerSecond };
-  if (state === 'completed') return { ...shown, share: 1, etaSeconds: 0 };
-  if (estimatedRows === null || estimatedRows <= 0 || counts.processed > estimatedRows) {
-    return { ...shown, share: null, etaSeconds: null };
-  }
-  const moving = state === 'running' && rowsPerSecond > 0;
+function presentProgress(progress: ProgressRow, state: RunPhase['state'], atWork: boolean): Progress {
+  const { counts, estimatedRows, rowsPerSecond, eta, limiter, closed, signals } = progress;
+  const moving = atWork && (state === 'running' || state === 'undoing');
   return {
-    ...shown,
-    share: counts.processed / estimatedRows,
-    etaSeconds: moving ? Math.ceil((estimatedRows - counts.processed) / rowsPerSecond) : null,
+    counts,
+    estimatedRows,
+    rowsPerSecond,
+    share: state === 'completed' ? 1 : shareOf(progress),
+    eta: (moving && eta) || null,
+    limiter: (moving && limiter) || null,
+    closed: (moving && closed) || null,
+    signals: (moving && signals) || [],
   };
+}
+
+/** The planner's estimate can be wrong: once it is exceeded, the part done is unknown. */
+function shareOf({ counts, estimatedRows }: ProgressRow): number | null {
+  if (estimatedRows === null || estimatedRows <= 0 || counts.processed > estimatedRows) return null;
+  return counts.processed / estimatedRows;
 }
 
 export function instant(at: Date | null): string | null {

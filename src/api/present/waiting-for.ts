@@ -1,11 +1,17 @@
 import type { Run } from '../../db/runs.ts';
+import type { Progress } from '../../db/schema.ts';
 import type { ApprovalPhase, Phase } from '../../domain/plan.ts';
 
 /**
  * In words, what has to happen before the run goes on; null when it is at work, or final.
  * @param phase the run's present phase as its plan has it.
+ * @param progress of that phase, when it is a backfill.
  */
-export function waitingFor(run: Run, phase: Phase | undefined): string | null {
+export function waitingFor(
+  run: Run,
+  phase: Phase | undefined,
+  progress: Progress | null | undefined,
+): string | null {
   switch (run.status) {
     case 'pending':
       return 'a worker to begin the run';
@@ -18,10 +24,18 @@ export function waitingFor(run: Run, phase: Phase | undefined): string | null {
     case 'awaiting_approval':
       return phase?.kind === 'approval' ? approvals(phase, run.startedBy) : 'an approval';
     case 'running':
-      return phase ? holdOf(phase, run.timeScale) : null;
+      return (phase && holdOf(phase, run.timeScale)) ?? hoursOf(progress);
+    case 'rolling_back':
+      return hoursOf(progress);
     default:
       return null;
   }
+}
+
+function hoursOf(progress: Progress | null | undefined): string | null {
+  if (!progress?.closed) return null;
+  const { until, why } = progress.closed;
+  return `its hours (${why}); goes on at ${until}`;
 }
 
 function approvals(phase: ApprovalPhase, startedBy: string): string {

@@ -21,6 +21,8 @@ export type CommandRequest = {
   runId: string;
   command: RunCommand;
   reason?: string | undefined;
+  /** Of a throttle. */
+  connections?: number | undefined;
   idempotencyKey?: string | undefined;
 };
 
@@ -30,9 +32,14 @@ export type CommandRequest = {
  * @throws ApiProblem when the run doesn't take it in its present state, or nobody answers.
  */
 export async function commandRun(deps: ApiDependencies, actor: Actor, request: CommandRequest): Promise<Run> {
-  const { runId, command, reason } = request;
+  const { runId, command, reason, connections } = request;
   const record = (accepted: boolean, why?: string) =>
-    audit(deps.db, actor, { action: command, subject: runId, accepted, details: { reason, why } });
+    audit(deps.db, actor, {
+      action: command,
+      subject: runId,
+      accepted,
+      details: { reason, connections, why },
+    });
   try {
     const run = await findRun(deps.db, runId);
     if (command === 'approve' || command === 'reject') await assertMayDecide(deps, run, actor);
@@ -65,9 +72,9 @@ async function update(
   { db, temporal }: ApiDependencies,
   run: Run,
   actor: Actor,
-  { command, reason, idempotencyKey }: CommandRequest,
+  { command, reason, connections, idempotencyKey }: CommandRequest,
 ): Promise<void> {
-  const input: CommandInput = { actor, reason };
+  const input: CommandInput = { actor, reason, connections };
   // A key is unique per command, or resuming with the key of the pause would be taken for that pause. With an id, Temporal
   // takes a call that is repeated for the same one.
   const updateId = `${command}:${idempotencyKey ?? randomUUID()}`;

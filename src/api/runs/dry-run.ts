@@ -19,7 +19,7 @@ import { targetProblems } from './target.ts';
 
 const START_MS = 10_000;
 
-export type DryRunWindow = Pick<DryRunInput, 'batchSize' | 'offset' | 'limit'>;
+export type DryRunWindow = Pick<DryRunInput, 'batchSize' | 'offset' | 'limit' | 'sample'>;
 
 /** A dry run's report, as far as the API looks into it. */
 export type DryRunResult = {

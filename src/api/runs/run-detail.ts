@@ -2,6 +2,7 @@ import { latestMeasurements } from '../../db/gate-measurements.ts';
 import { findPlan, type RegisteredPlan } from '../../db/plans.ts';
 import { listPhases, type RunPhase } from '../../db/run-phases.ts';
 import { findRun, type Run } from '../../db/runs.ts';
+import type { Plan } from '../../domain/plan.ts';
 import { RUN_COMMANDS, type RunSituation, refusal } from '../../domain/run-state.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { unknownRun } from '../errors/problem.ts';
@@ -32,23 +33,25 @@ export async function describeRun(deps: ApiDependencies, run: Run): Promise<RunD
     latestMeasurements(deps.db, run.id),
   ]);
   const planned = new Map(document.phases.map((phase) => [phase.name, phase]));
-  const situation = situationOf(run, phases, (name) => planned.get(name)?.pointOfNoReturn ?? false);
+  const situation = situationOf(run, phases, document);
   return {
     ...presentRun(run),
-    waitingFor: waitingFor(run, planned.get(run.phase ?? '')),
+    waitingFor: waitingFor(
+      run,
+      planned.get(run.phase ?? ''),
+      phases.find(({ name }) => name === run.phase)?.progress,
+    ),
     commands: RUN_COMMANDS.filter((command) => refusal(command, situation) === undefined),
-    phases: phases.map((phase) => presentPhase(phase, planned.get(phase.name))),
+    phases: phases.map((phase) => presentPhase(run, phase, planned.get(phase.name))),
     gates: measurements.map(presentMeasurement),
     links: linksOf(deps, run.id),
   };
 }
 
 /** What the state machine needs to know of the run, read from its rows. */
-function situationOf(
-  run: Run,
-  phases: RunPhase[],
-  isPointOfNoReturn: (phase: string) => boolean,
-): RunSituation {
+export function situationOf(run: Run, phases: RunPhase[], plan: Plan): RunSituation {
+  const isPointOfNoReturn = (name: string) =>
+    plan.phases.some((phase) => phase.name === name && phase.pointOfNoReturn);
   return {
     status: run.status,
     phaseKind: phases.find(({ name }) => name === run.phase)?.kind,

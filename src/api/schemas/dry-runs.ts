@@ -7,7 +7,18 @@ export const dryRunBody = z
     batchSize: z.int().min(1).max(100_000).optional(),
     offset: z.int().min(0).optional().describe('Rows to pass over first, in key order'),
     limit: z.int().min(1).optional().describe('Rows to look at; all unless given'),
+    sample: z
+      .union([
+        z.strictObject({ rows: z.int().min(1).max(200_000) }),
+        z.strictObject({ percent: z.number().gt(0).max(100) }),
+      ])
+      .optional()
+      .describe('Looks at random rows from all over each table instead, at most 200,000'),
     wait: z.number().min(0).max(300).default(60).describe('Seconds to wait for the report'),
+  })
+  .refine(({ sample, offset, limit }) => !sample || (offset === undefined && limit === undefined), {
+    path: ['sample'],
+    error: 'a sample comes from the whole table; leave offset and limit out',
   })
   .meta({ id: 'DryRunRequest' });
 export type DryRunRequest = z.input<typeof dryRunBody>;

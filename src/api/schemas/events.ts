@@ -14,7 +14,7 @@ export const eventsQuery = z.object({
 export const runEventSchema = z
   .object({
     id: z.int(),
-    type: z.string().describe('run, phase, progress, stage, gate, flag, command or note'),
+    type: z.string().describe('run, phase, progress, load, stage, gate, flag, command or note'),
     at: instantSchema,
     phase: z.string().nullable(),
     message: z.string(),

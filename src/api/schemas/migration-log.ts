@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { LOG_ACTIONS } from '../../db/schema.ts';
 import { instantSchema, pageLimit } from './common.ts';
 
 export const migrationLogQuery = z.object({
   run: z.string().optional(),
   plan: z.string().optional(),
-  action: z.enum(['backfill', 'dry-run', 'undo']).optional(),
+  action: z.enum(LOG_ACTIONS).optional(),
   before: z.coerce.number().int().optional().describe('Entries older than the one with this id'),
   limit: pageLimit(100, 10_000),
   format: z.enum(['json', 'csv']).default('json'),
@@ -18,7 +19,7 @@ export const migrationLogEntrySchema = z
     target: z.string(),
     phase: z.string(),
     table: z.string(),
-    action: z.enum(['backfill', 'dry-run', 'undo']),
+    action: z.enum(LOG_ACTIONS),
     processed: z.int(),
     succeeded: z.int(),
     skipped: z.int(),
@@ -29,6 +30,9 @@ export const migrationLogEntrySchema = z
     startedAt: instantSchema,
     finishedAt: instantSchema.nullable(),
     outcome: z.string().nullable(),
+    request: z
+      .string()
+      .describe('The request behind a decision about rows, or an undo of single ones; else empty'),
   })
   .meta({ id: 'MigrationLogEntry' });
 export type MigrationLogEntry = z.output<typeof migrationLogEntrySchema>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_CONNECTIONS } from '../../domain/parallelism.ts';
 import { RUN_COMMANDS, RUN_STATUSES } from '../../domain/run-state.ts';
 import { instantSchema, pageLimit, planVersion, rowCountsSchema } from './common.ts';
 import { gateMeasurementSchema } from './gates.ts';
@@ -45,13 +46,45 @@ export const runSchema = z
   .meta({ id: 'Run' });
 export type Run = z.output<typeof runSchema>;
 
+export const limiterSchema = z
+  .object({
+    signal: z.string().describe('Name of the signal, or `budget`'),
+    effect: z.enum(['slowed', 'paused']),
+    why: z.string().describe('In words, what it does to the backfill and what was measured'),
+  })
+  .meta({ id: 'Limiter' });
+
+export const loadSignalSchema = z
+  .object({
+    signal: z.string(),
+    mode: z.enum(['steer', 'stop']),
+    zone: z
+      .enum(['easy', 'steady', 'near', 'over', 'unknown'])
+      .describe('Below 0.4 of the limit, below 0.7, up to the limit, above it, not measured'),
+    value: z.number().nullable(),
+    limit: z.number(),
+    reason: z.string().describe('In words, what was measured against which limit'),
+  })
+  .meta({ id: 'LoadSignal' });
+
 export const progressSchema = z
   .object({
     counts: rowCountsSchema,
     estimatedRows: z.number().nullable().describe("The planner's estimate of rows in all"),
     rowsPerSecond: z.number(),
     share: z.number().nullable().describe('Part done, 0 to 1; null when unknown'),
-    etaSeconds: z.number().nullable().describe('Estimated seconds to go; null when unknown'),
+    eta: z
+      .object({ low: instantSchema, high: instantSchema })
+      .nullable()
+      .describe(
+        'When it will be done, most likely between the two: at the pace of late without pauses, closed hours ahead included; null when unknown',
+      ),
+    limiter: limiterSchema.nullable().describe('What keeps it from going faster; null when nothing does'),
+    closed: z
+      .object({ until: instantSchema, why: z.string() })
+      .nullable()
+      .describe('Outside of the hours of its plan, and until when'),
+    signals: z.array(loadSignalSchema).describe('What is watched, as it was measured last'),
   })
   .meta({ id: 'Progress' });
 export type Progress = z.output<typeof progressSchema>;
@@ -104,3 +137,14 @@ export const commandBody = z
   .strictObject({ reason: z.string().max(1_000).optional().describe('Kept in the audit trail') })
   .meta({ id: 'CommandRequest' });
 export type CommandRequest = z.input<typeof commandBody>;
+
+export const throttleBody = commandBody
+  .extend({
+    connections: z
+      .int()
+      .min(1)
+      .max(MOST_CONNECTIONS)
+      .describe('On how many the backfill is to work from now on, instead of the plan’s parallelism'),
+  })
+  .meta({ id: 'ThrottleRequest' });
+export type ThrottleRequest = z.input<typeof throttleBody>;

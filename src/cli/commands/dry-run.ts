@@ -1,12 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DryRun, DryRunReport, DryRunRequest } from '../../api/schemas/dry-runs.ts';
+import type { SampleSize } from '../../domain/sample-size.ts';
 import type { ApiClient } from '../api-client.ts';
 import type { Register } from '../cli.ts';
 import { EXIT } from '../exit.ts';
 import { dryRunLines, problemsOf } from '../output/dry-run.ts';
-import { numberOption } from './options.ts';
+import { numberOption, sampleOption } from './options.ts';
 
-type Options = { version?: number; batchSize?: number; offset?: number; limit?: number };
+type Options = {
+  version?: number;
+  batchSize?: number;
+  offset?: number;
+  limit?: number;
+  sample?: SampleSize;
+};
 
 export const registerDryRun: Register = (program, action) => {
   program
@@ -17,6 +24,7 @@ export const registerDryRun: Register = (program, action) => {
     .option('--batch-size <rows>', 'rows per batch', numberOption(1, 100_000))
     .option('--offset <rows>', 'rows to pass over first, in key order', numberOption(0, 1e15))
     .option('--limit <rows>', 'rows to look at; all unless given', numberOption(1, 1e15))
+    .option('--sample <rows>', 'look at so many random rows, or at a share of them as in 1%', sampleOption)
     .action(
       action<[string], Options>(async (cli, [plan], options) => {
         const report = await dryRun(cli.client(), plan, options, cli.signal);

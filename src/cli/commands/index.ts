@@ -1,6 +1,7 @@
 import type { Register } from '../cli.ts';
 import { registerDryRun } from './dry-run.ts';
 import { registerExceptions } from './exceptions.ts';
+import { registerForget } from './forget.ts';
 import { registerLog } from './log.ts';
 import { registerPlan } from './plan.ts';
 import { registerReport } from './report.ts';
@@ -20,6 +21,7 @@ export const COMMANDS: Register[] = [
   registerStatus,
   registerRunCommands,
   registerUndoRows,
+  registerForget,
   registerReport,
   registerExceptions,
   registerLog,

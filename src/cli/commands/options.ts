@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import type { SampleSize } from '../../domain/sample-size.ts';
 
 /** A parser for an option that is a number from `low` to `high`. */
 export function numberOption(low: number, high: number, whole = true): (text: string) => number {
@@ -9,4 +10,16 @@ export function numberOption(low: number, high: number, whole = true): (text: st
     }
     return value;
   };
+}
+
+/** Parses rows, as in `10000`, or a share of them, as in `0.5%`. */
+export function sampleOption(text: string): SampleSize {
+  const share = /^(\d+(?:\.\d+)?)\s*%$/.exec(text)?.[1];
+  return share === undefined ? { rows: numberOption(1, 200_000)(text) } : { percent: percentOption(share) };
+}
+
+function percentOption(text: string): number {
+  const percent = Number(text);
+  if (percent > 0 && percent <= 100) return percent;
+  throw new InvalidArgumentError('it must be more than 0 % and at most 100 %');
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { stringify } from 'yaml';
 import type { PlanDetail, PlanList, RegisteredPlan } from '../../api/schemas/plans.ts';
+import { lintPlanDdl, type PlacedFinding } from '../../ddl-lint/lint-plan.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { PlanProblem } from '../../domain/plan-problem.ts';
 import { plural } from '../../domain/plural.ts';
@@ -51,26 +52,44 @@ export const registerPlan: Register = (program, action) => {
 };
 
 async function lint(cli: Cli, [file]: [string]) {
-  const { plan, problems } = await check(file);
+  const { plan, problems, findings } = await check(file);
   cli.out.result(
-    plan ? { valid: true, name: plan.name, hash: planHash(plan), problems } : { valid: false, problems },
+    plan
+      ? { valid: true, name: plan.name, hash: planHash(plan), problems, findings }
+      : { valid: false, problems, findings },
     () =>
       plan
         ? [
             `${cli.out.style.green('✓')} ${plan.name}: ${plural(plan.phases.length, 'phase')}, nothing to object to`,
+            ...findingLines(cli, findings),
           ]
         : problemLines(cli, file, problems),
   );
   return plan ? EXIT.ok : EXIT.failed;
 }
 
-async function check(file: string): Promise<{ plan?: Plan; problems: PlanProblem[] }> {
+type Checked = { plan?: Plan; problems: PlanProblem[]; findings: PlacedFinding[] };
+
+/** As the server checks a plan that is registered, all but its target. */
+async function check(file: string): Promise<Checked> {
   try {
-    return { plan: parsePlan(await loadPlanFile(file)), problems: [] };
+    const plan = parsePlan(await loadPlanFile(file));
+    const { findings, problems } = await lintPlanDdl(plan);
+    return problems.length > 0 ? { problems, findings } : { plan, problems, findings };
   } catch (error) {
-    if (error instanceof PlanRefused) return { problems: error.problems };
+    if (error instanceof PlanRefused) return { problems: error.problems, findings: [] };
     throw error;
   }
+}
+
+/** What the DDL linter found that does not stand in the way: accepted, or advice. */
+function findingLines(cli: Cli, findings: PlacedFinding[]): string[] {
+  const { style } = cli.out;
+  return findings.flatMap(({ path, severity, rule, message, help, waivedBecause }) => [
+    '',
+    `  ${style.bold(path)}: ${waivedBecause === undefined ? severity : 'waived'} ${rule}`,
+    `    ${style.dim(waivedBecause ?? [message, help].filter(Boolean).join(' '))}`,
+  ]);
 }
 
 function problemLines(cli: Cli, file: string, problems: PlanProblem[]): string[] {

@@ -52,7 +52,10 @@ export function outcomeLines(style: Style, outcomes: Outcome[]): string[] {
 }
 
 function summaryRow(style: Style, { run, report, validation }: Outcome): string[] {
-  const rows = run.phases.map((phase) => phase.progress?.counts ?? NO_ROWS).reduce(addCounts, NO_ROWS);
+  const rows = report.log
+    .filter(({ action }) => action === 'backfill')
+    .map(({ succeeded, ...counts }) => ({ ...counts, migrated: succeeded }))
+    .reduce(addCounts, NO_ROWS);
   const met = validation?.filter((query) => query.passed).length;
   return [
     style.bold(run.id),

@@ -1,5 +1,6 @@
 import type { DryRunPhaseReport } from '../../contracts/activities.ts';
 import type { PlanProblem } from '../../domain/plan-problem.ts';
+import { plural } from '../../domain/plural.ts';
 import { clip, type Style } from './style.ts';
 import { indent, table } from './table.ts';
 
@@ -39,7 +40,7 @@ export function dryRunLines(
 
 function details(style: Style, phases: DryRunPhaseReport[]): string[] {
   return [
-    ...phases.flatMap((phase) => setAside(style, phase)),
+    ...phases.flatMap((phase) => [...setAside(style, phase), ...findings(style, phase)]),
     '',
     style.dim('Nothing was written. `--json` has samples of rows before and after.'),
   ];
@@ -66,4 +67,39 @@ function setAside(style: Style, phase: DryRunPhaseReport): string[] {
     return ['', `${phase.name}: ${kind}`, ...indent([...shown, ...more])];
   });
   return lines;
+}
+
+type Lossy = {
+  column: string;
+  loss: string;
+  rows: number;
+  samples: { key: unknown[]; from: string; to: string }[];
+};
+type Violation = { constraint: string; kind: string; rows: number; keys: unknown[][] };
+type Nulls = { column: string; rows: number; keys: unknown[][] };
+
+/** What would be lost, which constraints rows fail by, and which values become NULL. */
+function findings(style: Style, { name, details }: DryRunPhaseReport): string[] {
+  const keys = (found: unknown[][]) => style.dim(`as in ${found.map((key) => key.join(', ')).join('; ')}`);
+  const lines = [
+    ...listOf<Violation>(details.violations).map(
+      ({ constraint, kind, rows, keys: found }) =>
+        `${plural(rows, 'row')} would fail by ${kind} "${constraint}", ${keys(found)}`,
+    ),
+    ...listOf<Lossy>(details.lossy).flatMap(({ column, loss, rows, samples }) => [
+      `${plural(rows, 'value')} of "${column}" would be ${loss}`,
+      ...samples.map(({ key, from, to }) =>
+        style.dim(`  ${key.join(', ')}: ${clip(from, 50)} → ${clip(to, 50)}`),
+      ),
+    ]),
+    ...listOf<Nulls>(details.nulls).map(
+      ({ column, rows, keys: found }) =>
+        `"${column}" would become NULL in ${plural(rows, 'row')}, ${keys(found)}`,
+    ),
+  ];
+  return lines.length === 0 ? [] : ['', `${name}: findings`, ...indent(lines)];
+}
+
+function listOf<T>(value: unknown): T[] {
+  return Array.isArray(value) ? value : [];
 }

@@ -5,6 +5,7 @@ import { type Hold, holdOf } from '../hold.ts';
 import type { RunView } from '../run-view.ts';
 import { bar } from './bar.ts';
 import { count, percent, phaseMark, span, statusText, verdictText } from './format.ts';
+import { etaText, loadLines } from './load-lines.ts';
 import { padEnd, padStart, type Style, textWidth } from './style.ts';
 import { indent } from './table.ts';
 
@@ -42,6 +43,7 @@ function phaseLines(style: Style, view: RunView, compact: boolean, now: number):
     ...shown.flatMap((phase) => [
       `  ${phaseMark(style, phase.state)} ${padEnd(phase.name, nameWidth)}  ${phaseText(style, phase, view, now)}`.trimEnd(),
       ...(phase.state === 'running' ? indent(gateLines(style, latestGates(view.run, phase.name)), 6) : []),
+      ...(isAtWork(phase) && phase.progress ? indent(loadLines(style, phase.progress, compact), 6) : []),
     ]),
   ];
 }
@@ -49,9 +51,14 @@ function phaseLines(style: Style, view: RunView, compact: boolean, now: number):
 function phaseText(style: Style, phase: Phase, view: RunView, now: number): string {
   if (phase.state === 'pending') return style.dim(phase.kind);
   const time = style.dim(padStart(span(phase.startedAt, phase.finishedAt, now), 6));
-  const [share, text] = phase.state === 'running' ? present(phase, view, now) : past(style, phase);
+  const [share, text] = isAtWork(phase) ? present(phase, view, now) : past(style, phase);
   const shownBar = share === 'none' ? BLANK_BAR : bar(style, share);
   return `${shownBar}  ${time}  ${text}`;
+}
+
+/** Undoing most phases takes a moment; what takes longer tells its progress. */
+function isAtWork(phase: Phase): boolean {
+  return phase.state === 'running' || (phase.state === 'undoing' && phase.progress !== null);
 }
 
 type Present = [share: number | undefined | 'none', text: string];
@@ -63,7 +70,10 @@ function past(style: Style, phase: Phase): Present {
 }
 
 function present(phase: Phase, view: RunView, now: number): Present {
-  if (phase.progress) return [phase.progress.share ?? undefined, progressText(phase.progress)];
+  if (phase.progress) {
+    const restoring = phase.state === 'undoing' ? 'restoring ' : '';
+    return [phase.progress.share ?? undefined, restoring + progressText(phase.progress, now)];
+  }
   const hold = holdOf(phase, view, now);
   const stage = view.flag?.percentage ?? latestGates(view.run, phase.name)[0]?.percentage;
   const where = stage === undefined ? '' : `${view.flag?.flag ?? 'flag'} at ${percent(stage)}`;
@@ -77,15 +87,15 @@ function holdText(run: RunDetail, hold: Hold): string {
   return hold.leftMs > 0 ? `${formatMs(hold.leftMs)} to go` : 'held until every gate passes';
 }
 
-/** `623 of 1,005 rows · 410 rows/s · 1s to go` */
-export function progressText(progress: NonNullable<Phase['progress']>): string {
-  const { counts, estimatedRows, rowsPerSecond, etaSeconds } = progress;
+/** `623 of 1,005 rows · 410 rows/s · 1.0s to 1.4s to go` */
+function progressText(progress: NonNullable<Phase['progress']>, now: number): string {
+  const { counts, estimatedRows, rowsPerSecond } = progress;
   // An estimate that the count has passed is no longer worth showing.
   const known = estimatedRows !== null && estimatedRows >= counts.processed;
   return [
     known ? `${count(counts.processed)} of ${count(estimatedRows)} rows` : `${count(counts.processed)} rows`,
     rowsPerSecond > 0 ? `${count(rowsPerSecond)} rows/s` : '',
-    etaSeconds !== null && etaSeconds > 0 ? `${formatMs(etaSeconds * 1_000)} to go` : '',
+    etaText(progress, now),
   ]
     .filter(Boolean)
     .join(' · ');

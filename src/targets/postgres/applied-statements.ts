@@ -10,25 +10,48 @@ export type StatementKey = {
   total: number;
 };
 
-export type StatementState = 'new' | 'started' | 'finished';
+export type StatementRecord = {
+  state: 'new' | 'started' | 'finished';
+  /** Oids of invalid indexes that were there before the statement was first started. */
+  invalidBefore: string[];
+};
 
-export async function statementState(session: Session, key: StatementKey): Promise<StatementState> {
-  const { rows } = await session.query<{ finished: boolean }>(
-    `SELECT finished_at IS NOT NULL AS finished FROM cutover.applied_statement
+export async function statementRecord(session: Session, key: StatementKey): Promise<StatementRecord> {
+  const { rows } = await session.query<StatementRecord>(
+    `SELECT CASE WHEN finished_at IS NULL THEN 'started' ELSE 'finished' END AS state,
+            invalid_before::text[] AS "invalidBefore"
+       FROM cutover.applied_statement
       WHERE run_id = $1 AND phase = $2 AND direction = $3 AND index = $4`,
     [key.runId, key.phase, key.direction, key.index],
   );
-  if (!rows[0]) return 'new';
-  return rows[0].finished ? 'finished' : 'started';
+  return rows[0] ?? { state: 'new', invalidBefore: [] };
 }
 
 /** For a statement that cannot share a transaction with its record, before it runs. */
-export async function markStarted(session: Session, key: StatementKey): Promise<void> {
+export async function markStarted(
+  session: Session,
+  key: StatementKey & { statement: string },
+  invalidBefore: readonly string[],
+): Promise<void> {
   await session.query(
-    `INSERT INTO cutover.applied_statement (run_id, phase, direction, index, total) VALUES ($1, $2, $3, $4, $5)
+    `INSERT INTO cutover.applied_statement (run_id, phase, direction, index, total, statement, invalid_before)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT DO NOTHING`,
-    [key.runId, key.phase, key.direction, key.index, key.total],
+    [key.runId, key.phase, key.direction, key.index, key.total, key.statement, invalidBefore],
   );
+}
+
+export type CutOff = { statement: string; invalidBefore: string[] };
+
+/** Statements of the way up that were started and never finished: what they left behind is still there. */
+export async function cutOffStatements(session: Session, runId: string, phase: string): Promise<CutOff[]> {
+  const { rows } = await session.query<CutOff>(
+    `SELECT statement, invalid_before::text[] AS "invalidBefore" FROM cutover.applied_statement
+      WHERE run_id = $1 AND phase = $2 AND direction = 'up' AND finished_at IS NULL AND statement IS NOT NULL
+      ORDER BY index`,
+    [runId, phase],
+  );
+  return rows;
 }
 
 /**

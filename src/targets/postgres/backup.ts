@@ -69,6 +69,27 @@ export async function dropBackup(
   }
 }
 
+/** The copies that the run has made, by the tables that they are copies of; names with their schema. */
+export async function listBackups(session: Session, runId: string): Promise<Backup[]> {
+  const { rows } = await session.query<{ backup: string; comment: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS backup, d.description AS comment
+       FROM pg_description d
+       JOIN pg_class c ON c.oid = d.objoid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0 AND c.relkind = 'r'
+        AND strpos(d.description, $1) > 0
+      ORDER BY c.oid`,
+    [`, run ${runId}: `],
+  );
+  return rows.flatMap(({ backup, comment }) => {
+    const table = /^Cutover backup of (.*), run /s.exec(comment)?.[1];
+    if (table === undefined) return [];
+    const own = `${provenance({ runId, table, as: backup })}: `;
+    return comment.startsWith(own)
+      ? [{ table, backup, rows: Number.parseInt(comment.slice(own.length), 10) }]
+      : [];
+  });
+}
+
 /** invalid_parameter_value, as parse_ident says it, and invalid_name, as to_regclass does */
 function isWrongName(error: unknown): boolean {
   return ['22023', '42602'].includes(sqlState(error) ?? '');

@@ -1,12 +1,22 @@
 import pg from 'pg';
-import type { QueryResult, Row, Session, SessionOptions, Target, TransactionOptions } from '../target.ts';
+import type {
+  HeldSession,
+  QueryResult,
+  Row,
+  Session,
+  SessionOptions,
+  Target,
+  TransactionOptions,
+} from '../target.ts';
 import { cancelStatement, cutConnection, settlesWithin } from './cancel.ts';
 
 export type PostgresTargetOptions = {
   name: string;
   url: string;
-  /** Most connections that are open at once; those that cancel a statement come on top. */
+  /** Most connections that are lent at once. Three times as many may be held, and some cancel statements. */
   poolSize: number;
+  /** Most lanes that may work on its rows at once, over all workers; as many as `poolSize` unless given. */
+  budget?: number | undefined;
   /** Shown in pg_stat_activity, so that the database's owner sees whose sessions these are. */
   applicationName?: string | undefined;
   /** How long to wait for a connection, or for a free one in the pool. */
@@ -18,6 +28,9 @@ export type PostgresTargetOptions = {
   /** Hears of connections that died while nobody used them; the pool replaces them by itself. */
   onIdleError?: ((error: Error) => void) | undefined;
 };
+
+/** A lane may hold a second connection to read on, and an undo must not wait for lanes. */
+const HELD_PER_LENT = 3;
 
 /** How long tidying up a connection may take before it is thrown away. */
 const TIDY_MS = 5_000;
@@ -31,8 +44,15 @@ export function createPostgresTarget(options: PostgresTargetOptions): Target {
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   };
-  const pool = new pg.Pool({ ...config, max: options.poolSize, idleTimeoutMillis: 30_000 });
-  pool.on('error', (error) => options.onIdleError?.(error));
+  const openPool = (max: number) => {
+    const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 });
+    // A connection that dies in the moment it is made is neither idle nor lent: without a listener that ends the process.
+    pool.on('connect', (client) => client.on('error', () => undefined));
+    return pool.on('error', (error) => options.onIdleError?.(error));
+  };
+  const pool = openPool(options.poolSize);
+  // Connections that are held for minutes must not keep a gate, or the undo of a flag, waiting for one.
+  const heldPool = openPool(options.poolSize * HELD_PER_LENT);
   const idleTimeoutMs = options.idleInTransactionTimeoutMs ?? 60_000;
   const cancel: Cancel = (client, statement) =>
     cancelStatement(config, client, statement, options.cancelGraceMs ?? 5_000);
@@ -41,14 +61,19 @@ export function createPostgresTarget(options: PostgresTargetOptions): Target {
   return {
     name: options.name,
     dialect: 'postgres',
+    budget: options.budget ?? options.poolSize,
     session: (sessionOptions, work) =>
       lend(pool, cancel, sessionOptions, (loan) => runSession(loan, sessionOptions, work)),
+    hold: (transactionOptions, work) =>
+      lend(heldPool, cancel, transactionOptions, (loan) =>
+        runHeld(loan, transactionOptions, idleTimeoutMs, work),
+      ),
     transaction: (transactionOptions, work) =>
       lend(pool, cancel, transactionOptions, (loan) =>
         runTransaction(loan, transactionOptions, idleTimeoutMs, work),
       ),
     close: () => {
-      closed ??= pool.end();
+      closed ??= Promise.all([pool.end(), heldPool.end()]).then(() => undefined);
       return closed;
     },
   };
@@ -175,6 +200,23 @@ async function runSession<T>(
   }
 }
 
+async function runHeld<T>(
+  loan: Loan,
+  options: TransactionOptions,
+  idleTimeoutMs: number,
+  work: (held: HeldSession) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work({
+      ...loan.session,
+      transaction: (inner) => runTransaction(loan, options, idleTimeoutMs, inner),
+    });
+  } finally {
+    // Advisory locks of the session must not reach the connection's next user; one that is thrown away takes them along.
+    if (!loan.spoiled) await tidy(loan, 'SELECT pg_advisory_unlock_all()');
+  }
+}
+
 async function runTransaction<T>(
   loan: Loan,
   options: TransactionOptions,
@@ -184,8 +226,9 @@ async function runTransaction<T>(
   const settings = [...timeouts(options), ['idle_in_transaction_session_timeout', idleTimeoutMs] as const];
   const begin = `BEGIN ISOLATION LEVEL READ COMMITTED ${options.readOnly ? 'READ ONLY' : 'READ WRITE'}`;
   try {
+    const prelude = options.prelude === undefined ? [] : [options.prelude];
     await loan.session.query(
-      [begin, ...settings.map(([name, ms]) => `SET LOCAL ${name} = ${ms}`)].join('; '),
+      [begin, ...settings.map(([name, ms]) => `SET LOCAL ${name} = ${ms}`), ...prelude].join('; '),
     );
     const result = await work(loan.session);
     loan.signal?.throwIfAborted();

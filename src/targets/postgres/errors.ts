@@ -132,7 +132,7 @@ function describeOther(error: unknown): string {
   // A refused connection to a name with several addresses comes as one error without a text of its own.
   const message =
     error.message || (error instanceof AggregateError ? error.errors.map(String).join('; ') : error.name);
-  if (classifySqlError(error) !== 'retryable') return message;
+  if (error instanceof StillBusyError || classifySqlError(error) !== 'retryable') return message;
   return `${message}. The database could not be reached, or the connection broke; check that it is up and its URL is right`;
 }
 

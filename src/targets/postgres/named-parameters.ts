@@ -1,4 +1,4 @@
-import { lex } from './sql-lexer.ts';
+import { lex } from '../../domain/sql-lexer.ts';
 
 export type BoundStatement = { text: string; values: unknown[] };
 

@@ -5,7 +5,10 @@ import { sqlState } from './errors.ts';
 /** Where Cutover keeps, in the target itself, what must commit together with the target's rows. */
 export const OWN_SCHEMA = 'cutover';
 
-/** A table of Cutover's own schema. It has a column `run_id`, or a foreign key ON DELETE CASCADE to one that has. */
+/**
+ * A table of Cutover's own schema. It has a column `run_id`, or a foreign key ON DELETE CASCADE to one that has.
+ * Tables of a single run are made by {@link createRunTable}.
+ */
 export type OwnTable = {
   name: string;
   /** Statements that create the table and its indexes, names qualified by the schema. */
@@ -26,12 +29,17 @@ const APPLIED_STATEMENT: OwnTable = {
        started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
        -- NULL while a statement that cannot run in a transaction is under way, or was when its worker died.
        finished_at timestamptz,
+       -- Of such a statement: its text, and the invalid indexes that were there before it, which are not its own.
+       statement text,
+       invalid_before oid[] NOT NULL DEFAULT '{}',
        PRIMARY KEY (run_id, phase, direction, index)
      )`,
   ],
 };
 
-const MARKER = 'Cutover: state of migration runs. Dropped when no run needs it any more.';
+/** Raise the number when a table changes its shape. */
+const MARKER = 'Cutover: state of migration runs, layout 2. Dropped when no run needs it any more.';
+const ANY_LAYOUT = /^Cutover: state of migration runs/;
 const LOCK = `hashtextextended('cutover.own_schema', 0)`;
 
 /**
@@ -55,12 +63,33 @@ export async function ensureOwnSchema(session: Session, tables: readonly OwnTabl
 }
 
 /**
+ * Creates a table that belongs to one run alone, and goes as a whole when the run is forgotten.
+ * @param name with the schema.
+ */
+export async function createRunTable(
+  session: Session,
+  runId: string,
+  name: string,
+  columns: readonly string[],
+): Promise<void> {
+  await session.query(`CREATE TABLE ${name} (${columns.join(', ')})`);
+  await session.query(`COMMENT ON TABLE ${name} IS ${quoteLiteral(commentOf(runId))}`);
+}
+
+function commentOf(runId: string): string {
+  return `Of run ${runId}`;
+}
+
+/**
  * Deletes everything that Cutover's schema holds of a run, and the schema with it once it is empty. Nothing outside of the
  * schema is ever dropped; if something there depends on it, the empty schema stays. Call it in a transaction.
  */
 export async function forgetRun(session: Session, runId: string): Promise<void> {
   await session.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
-  const tables = await listTables(session);
+  const present = await listTables(session);
+  const ofRun = present.filter(({ comment }) => comment === commentOf(runId));
+  if (ofRun.length > 0) await session.query(`DROP TABLE ${ofRun.map(qualified).join(', ')}`);
+  const tables = present.filter((table) => !ofRun.includes(table));
   for (const table of tables.filter(({ byRun }) => byRun)) {
     await session.query(`DELETE FROM ${qualified(table)} WHERE run_id = $1`, [runId]);
   }
@@ -68,7 +97,7 @@ export async function forgetRun(session: Session, runId: string): Promise<void> 
   await dropSchema(session, tables);
 }
 
-type PresentTable = { name: string; byRun: boolean };
+type PresentTable = { name: string; byRun: boolean; comment: string | null };
 
 async function isComplete(session: Session, wanted: readonly OwnTable[]): Promise<boolean> {
   const { rows } = await session.query<{ missing: boolean }>(
@@ -82,7 +111,8 @@ async function isComplete(session: Session, wanted: readonly OwnTable[]): Promis
 async function createSchema(session: Session): Promise<void> {
   const comment = await schemaComment(session);
   if (comment === MARKER) return;
-  if (comment !== undefined) {
+  if (comment !== undefined && ANY_LAYOUT.test(comment)) await dropEarlierLayout(session);
+  else if (comment !== undefined) {
     throw new Error(
       `the database has a schema "${OWN_SCHEMA}" that Cutover did not make, and needs that name for its own state; ` +
         'rename the schema',
@@ -90,6 +120,18 @@ async function createSchema(session: Session): Promise<void> {
   }
   await session.query(`CREATE SCHEMA ${OWN_SCHEMA}`);
   await session.query(`COMMENT ON SCHEMA ${OWN_SCHEMA} IS ${quoteLiteral(MARKER)}`);
+}
+
+/** @throws Error when runs of an earlier release need what the schema holds. */
+async function dropEarlierLayout(session: Session): Promise<void> {
+  const tables = await listTables(session);
+  if (await holdsRows(session, tables)) {
+    throw new Error(
+      `the schema "${OWN_SCHEMA}" of the target holds runs of another release of Cutover, which this one cannot go on with; ` +
+        'finish them or roll them back with the release that began them, then try again',
+    );
+  }
+  await dropSchema(session, tables);
 }
 
 /** The comment of the schema, empty when it has none; undefined when there is no such schema. */
@@ -103,7 +145,7 @@ async function schemaComment(session: Session): Promise<string | undefined> {
 
 async function listTables(session: Session): Promise<PresentTable[]> {
   const { rows } = await session.query<PresentTable>(
-    `SELECT relname::text AS name,
+    `SELECT relname::text AS name, obj_description(c.oid, 'pg_class') AS comment,
             EXISTS (SELECT FROM pg_attribute a
                      WHERE a.attrelid = c.oid AND a.attname = 'run_id' AND NOT a.attisdropped) AS "byRun"
        FROM pg_class c

@@ -1,12 +1,12 @@
+import { codeOf } from '../../domain/sql-lexer.ts';
 import type { Target } from '../target.ts';
 import { forgetPhase, upState } from './applied-statements.ts';
-import { concurrentIndex } from './concurrent-index.ts';
+import { concurrentWork } from './concurrent-work.ts';
 import { describeSqlError, StillBusyError } from './errors.ts';
 import { isLockFailure, type LockRetry, retryForLock } from './lock-retry.ts';
 import { ensureOwnSchema } from './own-schema.ts';
 import { singleStatement } from './single-statement.ts';
-import { codeOf } from './sql-lexer.ts';
-import { type Outcome, runOnce, type Step } from './statement-runner.ts';
+import { dropPhaseLeftovers, IndexLeft, type Outcome, runOnce, type Step } from './statement-runner.ts';
 
 /** The statements of a schema or cleanup phase, on the way up or down. */
 export type SchemaChange = {
@@ -45,7 +45,8 @@ export class StatementError extends Error {
 /**
  * Runs the statements in order, each in a transaction of its own unless the server refuses that. May be called again for
  * the same run and phase whatever became of the call before: what is done is not done twice. The way down runs nothing
- * when nothing of the way up was done; after a part of it, what does not exist counts as undone.
+ * when nothing of the way up was done; after a part of it, invalid indexes that it has left are dropped first, and what
+ * does not exist counts as undone.
  * @throws StatementError that says which statement, what happened and what to do; the signal's reason when aborted.
  */
 export async function applyStatements(
@@ -54,9 +55,9 @@ export async function applyStatements(
   options: SchemaChangeOptions = {},
 ): Promise<SchemaChangeResult> {
   const statements = change.statements.map(checked);
-  const { runId, phase, direction, lockTimeoutMs } = change;
+  const { runId, phase, direction, lockTimeoutMs, lockAttempts } = change;
   const { signal } = options;
-  const limits = { lockTimeoutMs, signal };
+  const limits = { lockTimeoutMs, lockAttempts, signal };
 
   let tolerant = false;
   if (direction === 'down') {
@@ -64,14 +65,14 @@ export async function applyStatements(
     if (up === 'none') return { applied: 0, skipped: statements.length };
     tolerant = up === 'part';
   }
-  await retryForLock({ ...change, ...options, onRetry: undefined }, () =>
-    target.transaction(limits, (session) => ensureOwnSchema(session)),
-  );
+  const patiently = <T>(work: () => Promise<T>) => retryForLock({ ...limits, random: options.random }, work);
+  await patiently(() => target.transaction(limits, (session) => ensureOwnSchema(session)));
+  if (direction === 'down') await patiently(() => dropPhaseLeftovers(target, { runId, phase, ...limits }));
 
   const result: SchemaChangeResult = { applied: 0, skipped: 0 };
   for (const [index, statement] of statements.entries()) {
     const step = { runId, phase, direction, index, total: statements.length, statement, ...limits, tolerant };
-    result[await runStep(target, step, change.lockAttempts, options)] += 1;
+    result[await runStep(target, step, options)] += 1;
   }
   if (direction === 'down') {
     await target.transaction(limits, (session) => forgetPhase(session, runId, phase));
@@ -90,7 +91,7 @@ function checked(sql: string, index: number): string {
     if (/^SET\s+(?!LOCAL\b|CONSTRAINTS\b)/i.test(code)) {
       throw new Error('a setting does not reach the next statement; qualify names with their schema instead');
     }
-    concurrentIndex(statement);
+    concurrentWork(statement);
     return statement;
   } catch (error) {
     throw new StatementError(`statement ${index + 1}: ${describeSqlError(error)}`, index, { cause: error });
@@ -100,10 +101,9 @@ function checked(sql: string, index: number): string {
 async function runStep(
   target: Target,
   step: Step,
-  lockAttempts: number,
   { signal, onRetry, random }: SchemaChangeOptions,
 ): Promise<Outcome> {
-  const { lockTimeoutMs, index } = step;
+  const { lockTimeoutMs, lockAttempts, index } = step;
   const policy = { lockTimeoutMs, lockAttempts, signal, random };
   try {
     return await retryForLock(
@@ -118,6 +118,7 @@ async function runStep(
     const what = `statement ${index + 1} of ${step.total}${lock}: `;
     // What an earlier worker left running ends some time, so it is worth waiting for.
     const gaveUp = isLockFailure(error) && step.direction === 'up' && !(error instanceof StillBusyError);
-    throw new StatementError(what + describeSqlError(error, step), index, { cause: error, gaveUp });
+    const why = error instanceof IndexLeft ? error.message : describeSqlError(error, step);
+    throw new StatementError(what + why, index, { cause: error, gaveUp });
   }
 }

@@ -1,4 +1,4 @@
-import { lex } from './sql-lexer.ts';
+import { lex } from '../../domain/sql-lexer.ts';
 
 /**
  * The one statement of a text, without the semicolon after it.

@@ -1,25 +1,41 @@
+import { codeOf } from '../../domain/sql-lexer.ts';
 import type { Session, Target } from '../target.ts';
 import {
+  cutOffStatements,
   forgetStatement,
   markFinished,
   markStarted,
   type StatementKey,
-  statementState,
+  statementRecord,
 } from './applied-statements.ts';
-import { type ConcurrentIndex, concurrentIndex, dropInvalidIndex, indexState } from './concurrent-index.ts';
+import {
+  type ConcurrentWork,
+  concurrentWork,
+  dropInvalidIndexes,
+  hasValidIndex,
+  invalidIndexes,
+} from './concurrent-work.ts';
 import { describeSqlError, StillBusyError, sqlState } from './errors.ts';
-import { isLockFailure } from './lock-retry.ts';
 import { ensureOwnSchema } from './own-schema.ts';
-import { codeOf } from './sql-lexer.ts';
 
 /** One statement of a phase on its way, in a target that has Cutover's schema. */
-export type Step = StatementKey & {
-  statement: string;
-  lockTimeoutMs: number;
-  signal: AbortSignal | undefined;
-  /** What the statement would undo may never have been done; then it counts as undone. */
-  tolerant: boolean;
-};
+export type Step = StatementKey &
+  Waits & {
+    statement: string;
+    /** What the statement would undo may never have been done; then it counts as undone. */
+    tolerant: boolean;
+  };
+
+export type Waits = { lockTimeoutMs: number; lockAttempts: number; signal: AbortSignal | undefined };
+
+/**
+ * How long a statement that works CONCURRENTLY waits, in milliseconds. It waits for transactions that began before it, and
+ * nobody but other schema changes queues behind it meanwhile. Giving up costs it all that it has built, so it waits as
+ * long in one go as others do in all their attempts.
+ */
+function patienceMs({ lockTimeoutMs, lockAttempts }: Waits): number {
+  return lockTimeoutMs * lockAttempts;
+}
 
 /** Skipped: an earlier attempt had finished it, or there was nothing to undo. */
 export type Outcome = 'applied' | 'skipped';
@@ -39,7 +55,7 @@ async function runInTransaction(target: Target, step: Step): Promise<Outcome | u
   try {
     return await target.transaction(step, async (session) => {
       await ensureOwnSchema(session);
-      if ((await statementState(session, step)) === 'started') return undefined;
+      if ((await statementRecord(session, step)).state === 'started') return undefined;
       if (!(await markFinished(session, step))) return 'skipped';
       return await runTolerantly(session, step);
     });
@@ -62,26 +78,28 @@ async function runTolerantly(session: Session, step: Step): Promise<Outcome> {
 }
 
 async function runOutsideTransaction(target: Target, step: Step): Promise<Outcome> {
-  const index = concurrentIndex(step.statement);
+  const work = concurrentWork(step.statement);
   let begun = false;
   try {
-    return await target.session(step, async (session) => {
+    const waits = { ...step, lockTimeoutMs: work ? patienceMs(step) : step.lockTimeoutMs };
+    return await target.session(waits, async (session) => {
       await claim(session, step);
-      const state = await statementState(session, step);
+      const { state, invalidBefore } = await statementRecord(session, step);
       if (state === 'finished') return 'skipped';
       const wasStarted = state === 'started';
-      if (index && (await settleIndex(session, index, wasStarted)) === 'done') {
+      const before = work ? await settle(session, work, { wasStarted, invalidBefore }) : [];
+      if (before === 'done') {
         await markFinished(session, step);
         return 'skipped';
       }
-      await markStarted(session, step);
+      await markStarted(session, step, before);
       begun = true;
       const outcome = await runAgainstAbsence(session, step, wasStarted);
       await markFinished(session, step);
       return outcome;
     });
   } catch (error) {
-    throw begun ? await cleanUp(target, step, index, error) : error;
+    throw begun ? await cleanUp(target, step, work, error) : error;
   }
 }
 
@@ -108,54 +126,99 @@ async function claim(session: Session, { runId, phase, direction, index }: Step)
   if (!rows[0]?.claimed) throw new StillBusyError('another session is still running this statement');
 }
 
-/** Says `done` when an earlier attempt had made the index; else nothing of that name is in the way any more. */
-async function settleIndex(
+/**
+ * Makes way for the statement: what an earlier attempt has left is dropped. Says `done` when that attempt had made the
+ * index; else which invalid indexes were there before the first attempt.
+ */
+async function settle(
   session: Session,
-  index: ConcurrentIndex,
-  wasStarted: boolean,
-): Promise<'done' | 'to do'> {
-  switch (await indexState(session, index)) {
-    case 'building':
-      throw new StillBusyError(`another session is still building the index "${index.name}"`);
-    case 'invalid':
-      await dropInvalidIndex(session, index);
-      return 'to do';
-    case 'valid':
-      if (wasStarted || index.ifNotExists) return 'done';
-      throw new Error(
-        `the index "${index.name}" exists already and this run did not make it; ` +
-          'choose another name, drop the index, or write CREATE INDEX CONCURRENTLY IF NOT EXISTS',
-      );
-    case 'missing':
-      return 'to do';
+  work: ConcurrentWork,
+  { wasStarted, invalidBefore }: { wasStarted: boolean; invalidBefore: readonly string[] },
+): Promise<'done' | string[]> {
+  // What carries the name of the index is in the way of it, whoever left it.
+  if (wasStarted || work.kind === 'create') await dropLeftovers(session, work, invalidBefore);
+  if (work.kind === 'create' && (await hasValidIndex(session, work))) {
+    if (wasStarted || work.ifNotExists) return 'done';
+    throw new Error(
+      `the index "${work.index}" exists already and this run did not make it; ` +
+        'choose another name, drop the index, or write CREATE INDEX CONCURRENTLY IF NOT EXISTS',
+    );
+  }
+  return (await invalidIndexes(session, work)).map(({ oid }) => oid);
+}
+
+/** Invalid indexes are there that cannot be dropped at the moment; its cause is the server's error. */
+export class IndexLeft extends Error {
+  override readonly name = 'IndexLeft';
+}
+
+/**
+ * Drops the invalid indexes that the statement has left, but none that were there before it.
+ * @throws IndexLeft when they cannot be dropped, StillBusyError while another session is at work on one.
+ */
+async function dropLeftovers(
+  session: Session,
+  work: ConcurrentWork,
+  before: readonly string[],
+): Promise<void> {
+  const left = (await invalidIndexes(session, work)).filter(({ oid }) => !before.includes(oid));
+  const busy = left.find(({ building }) => building);
+  if (busy) throw new StillBusyError(`another session is still building the index ${busy.name}`);
+  try {
+    await dropInvalidIndexes(session, left);
+  } catch (error) {
+    if (session.signal?.aborted) throw error;
+    throw new IndexLeft(
+      `a failed attempt has left the invalid index ${left.map(({ name }) => name).join(', ')}, which could not be ` +
+        `dropped yet: ${describeSqlError(error)}. The next attempt drops it, or the rollback does`,
+      { cause: error },
+    );
   }
 }
 
 /**
- * After a failure: drops the invalid index, on another session because the failed one may be cancelled or dead.
- * Answers with the error to report.
+ * Drops what statements of the phase have left that were cut off on the way up and will not be tried again.
+ * @throws IndexLeft or StillBusyError when that is not possible yet.
+ */
+export async function dropPhaseLeftovers(
+  target: Target,
+  { runId, phase, ...limits }: { runId: string; phase: string } & Waits,
+): Promise<void> {
+  await target.session({ ...limits, lockTimeoutMs: patienceMs(limits) }, async (session) => {
+    for (const { statement, invalidBefore } of await cutOffStatements(session, runId, phase)) {
+      const work = concurrentWork(statement);
+      if (work) await dropLeftovers(session, work, invalidBefore);
+    }
+  });
+}
+
+/**
+ * After a failure: drops what is left, on another session because the failed one may be cancelled or dead. What cannot be
+ * dropped now is dropped by the next attempt, or before the way down. Answers with the error to report.
  */
 async function cleanUp(
   target: Target,
   step: Step,
-  index: ConcurrentIndex | undefined,
+  work: ConcurrentWork | undefined,
   error: unknown,
 ): Promise<unknown> {
-  const surelyNotDone = sqlState(error) !== undefined;
+  const surelyNotDone = sqlState(error) !== undefined && !endedSession(error);
   try {
     await target.session({ lockTimeoutMs: step.lockTimeoutMs }, async (session) => {
-      if (index) await dropInvalidIndex(session, index);
+      const { invalidBefore } = await statementRecord(session, step);
+      if (work) await dropLeftovers(session, work, invalidBefore);
       if (surelyNotDone) await forgetStatement(session, step);
     });
     return error;
   } catch (cleanUpError) {
-    if (!index || step.signal?.aborted || isLockFailure(error)) return error;
-    return new Error(
-      `${describeSqlError(error, step)}. The invalid index "${index.name}" could not be dropped either ` +
-        `(${describeSqlError(cleanUpError)}); drop it with DROP INDEX CONCURRENTLY`,
-      { cause: error },
-    );
+    if (!(cleanUpError instanceof IndexLeft) || step.signal?.aborted) return error;
+    return new IndexLeft(`${describeSqlError(error, step)}. ${cleanUpError.message}`, { cause: error });
   }
+}
+
+/** The server has ended the connection, which it may do when the statement has just been committed. */
+function endedSession(error: unknown): boolean {
+  return /^(57P|25P0[34]|08)/.test(sqlState(error) ?? '');
 }
 
 function doesNotExist(error: unknown): boolean {

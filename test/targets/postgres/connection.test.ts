@@ -56,6 +56,35 @@ function portOf(server: Server): number {
   return address.port;
 }
 
+test('a connection that the server ends in the moment it is made fails its work, not the process', async () => {
+  const message = (type: string, ...fields: string[]) => {
+    const body = Buffer.from(fields.join(''));
+    const head = Buffer.alloc(5);
+    head.write(type);
+    head.writeInt32BE(4 + body.length, 1);
+    return Buffer.concat([head, body]);
+  };
+  // Ready and ended in one packet: nobody has been lent the connection yet, and nobody waits for it any more.
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      const ok = message('R', '\0\0\0\0');
+      const ready = message('Z', 'I');
+      const ended = message('E', 'SFATAL\0', 'C57P01\0', 'Mterminating connection\0', '\0');
+      socket.end(Buffer.concat([ok, ready, ended]));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `postgresql://u@127.0.0.1:${portOf(server)}/d`;
+  const target = createPostgresTarget({ name: 'shop', url, poolSize: 1 });
+  const work = target.session({}, (session) => session.query('SELECT 1'));
+  const error = await work.catch((caught: unknown) => caught);
+  expect(classifySqlError(error)).toBe('retryable');
+  await target.close();
+  server.close();
+});
+
 test('a transaction commits what its work did, and nothing when the work fails', async () => {
   await fixture.target.transaction({}, (session) => session.query(`INSERT INTO note VALUES (1, 'kept')`));
   const failing = fixture.target.transaction({}, async (session) => {

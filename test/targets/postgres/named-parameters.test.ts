@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { codeOf, lex } from '../../../src/domain/sql-lexer.ts';
 import { bindNamedParameters } from '../../../src/targets/postgres/named-parameters.ts';
-import { codeOf, lex } from '../../../src/targets/postgres/sql-lexer.ts';
 import { type Fixture, startFixture } from './fixture.ts';
 
 const known = { since: 'yesterday', run_id: 'run-1' };

@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensureOwnSchema, forgetRun, type OwnTable } from '../../../src/targets/postgres/own-schema.ts';
+import {
+  createRunTable,
+  ensureOwnSchema,
+  forgetRun,
+  type OwnTable,
+} from '../../../src/targets/postgres/own-schema.ts';
 import { type Fixture, startFixture } from './fixture.ts';
 
 let fixture: Fixture;
@@ -51,6 +56,35 @@ test('a schema of that name which is not ours is neither used nor dropped', asyn
   await expect(ensure()).rejects.toThrow(/that Cutover did not make/);
   await forget('run-1');
   expect(await schemaExists()).toBe(true);
+});
+
+test('a table of one run alone goes with that run', async () => {
+  await ensure([BATCH]);
+  await fixture.target.transaction({}, async (session) => {
+    for (const run of ['run-1', 'run-11']) {
+      await createRunTable(session, run, `cutover."of_${run}"`, ['value int']);
+      await session.query(`INSERT INTO cutover.batch VALUES (${run.length}, '${run}')`);
+    }
+  });
+  await forget('run-1');
+  expect(await tables()).toEqual(['applied_statement', 'batch', 'of_run-11']);
+  await forget('run-11');
+  expect(await schemaExists()).toBe(false);
+});
+
+const EARLIER = `COMMENT ON SCHEMA cutover IS 'Cutover: state of migration runs. Dropped when no run needs it any more.'`;
+
+test('a schema that another release made is made anew when no run needs it, and else refused', async () => {
+  await ensure([BATCH]);
+  await fixture.sql(EARLIER);
+  await fixture.sql('ALTER TABLE cutover.batch DROP COLUMN id');
+  await ensure([BATCH, PART]);
+  expect(await tables()).toEqual(['applied_statement', 'batch', 'part']);
+  await fixture.sql(`INSERT INTO cutover.batch VALUES (1, 'run-1')`);
+  await fixture.sql('DROP TABLE cutover.part');
+  await fixture.sql(EARLIER);
+  await expect(ensure([BATCH, PART])).rejects.toThrow(/finish them or roll them back with the release/);
+  expect(await fixture.sql('SELECT id FROM cutover.batch')).toEqual([{ id: 1 }]);
 });
 
 test('forgetting a run keeps what other runs need, and takes the schema with the last', async () => {

@@ -164,9 +164,9 @@ async function listSetAside(
   backfill: string,
 ): Promise<Pick<FunctionRun, 'ambiguous' | 'errors'>> {
   const listed: Pick<FunctionRun, 'ambiguous' | 'errors'> = { ambiguous: [], errors: [] };
-  for await (const page of allExceptions(db, run.id)) {
+  for await (const page of allExceptions(db, run.id, { status: 'open' })) {
     for (const { phase, kind, key, reason, suggestion, sqlstate } of page) {
-      if (phase !== backfill || kind === 'kept') continue;
+      if (phase !== backfill || (kind !== 'ambiguous' && kind !== 'failed')) continue;
       const list = kind === 'ambiguous' ? listed.ambiguous : listed.errors;
       if (list.length < LISTED) list.push({ key: keyTexts(key), reason, suggestion, sqlstate });
     }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { audit } from '../../../db/audit.ts';
 import { findPlan, listPlans, registerPlan } from '../../../db/plans.ts';
+import { lintPlanDdl } from '../../../ddl-lint/lint-plan.ts';
 import type { Plan } from '../../../domain/plan.ts';
 import { planHash } from '../../../plan/hash.ts';
 import { planJsonSchema } from '../../../plan/json-schema.ts';
@@ -44,7 +45,7 @@ export const planRoutes: Routes = (deps) => async (app) => {
       },
     },
     async (request, reply) => {
-      const plan = checkPlan(request.body, deps.targets);
+      const plan = await checkPlan(request.body, deps.targets);
       const { plan: registered, created } = await registerPlan(db, plan, planHash(plan), request.actor.name);
       const { name, version, hash } = registered;
       if (created) {
@@ -105,12 +106,17 @@ export const planRoutes: Routes = (deps) => async (app) => {
   );
 };
 
-/** @throws PlanRefused with every problem at once: those of the document, and a target that is not configured. */
-function checkPlan(document: unknown, targets: string[]): Plan {
+/**
+ * @throws PlanRefused with every problem at once: those of the document, or of its DDL, and a target that is not
+ * configured.
+ */
+async function checkPlan(document: unknown, targets: string[]): Promise<Plan> {
   const target = z.object({ target: z.string() }).safeParse(document).data?.target;
   const unknownTarget = target === undefined ? [] : targetProblems(targets, target);
   try {
     const plan = parsePlan(document);
+    const { problems } = await lintPlanDdl(plan);
+    if (problems.length > 0) throw new PlanRefused(problems);
     if (unknownTarget.length === 0) return plan;
   } catch (error) {
     if (!(error instanceof PlanRefused)) throw error;

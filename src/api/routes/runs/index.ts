@@ -12,11 +12,15 @@ import {
   runListQuery,
   runListSchema,
   startRunBody,
+  throttleBody,
 } from '../../schemas/runs.ts';
 import type { Routes } from '../../server.ts';
 import { eventRoutes } from './events.ts';
 import { evidenceRoutes } from './evidence.ts';
+import { exceptionRoutes } from './exceptions.ts';
+import { forgetRoutes } from './forget.ts';
 import { reportRoutes } from './report.ts';
+import { rollbackPreviewRoutes } from './rollback-preview.ts';
 import { undoRowsRoutes } from './undo-rows.ts';
 
 const tags = ['runs'];
@@ -33,6 +37,10 @@ const decision = {
 const COMMANDS: Record<RunCommand, Access & { summary: string }> = {
   pause: { access: 'operator', summary: 'Stop at the next batch border, and stop the clocks of holds' },
   resume: { access: 'operator', summary: 'Go on where the run stopped; a failed phase is tried again' },
+  throttle: {
+    access: 'operator',
+    summary: 'Work with more or fewer connections on the backfill, verification or undo under way',
+  },
   advance: { access: 'operator', summary: 'End the present hold of a rollout stage or soak early' },
   rollback: { access: 'operator', summary: 'Undo what was done, in reverse order' },
   approve: { ...decision, summary: 'Approve the phase that the run waits in' },
@@ -104,7 +112,7 @@ export const runRoutes: Routes = (deps) => async (app) => {
           summary,
           headers: idempotencyHeaders,
           params: runIdParams,
-          body: commandBody.nullish(),
+          body: command === 'throttle' ? throttleBody : commandBody.nullish(),
           response: { 200: runDetailSchema },
         },
       },
@@ -112,7 +120,7 @@ export const runRoutes: Routes = (deps) => async (app) => {
         const run = await commandRun(deps, request.actor, {
           runId: request.params.id,
           command,
-          reason: request.body?.reason,
+          ...request.body,
           idempotencyKey: request.headers['idempotency-key'],
         });
         return describeRun(deps, run);
@@ -122,6 +130,9 @@ export const runRoutes: Routes = (deps) => async (app) => {
 
   await app.register(eventRoutes(deps));
   await app.register(undoRowsRoutes(deps));
+  await app.register(rollbackPreviewRoutes(deps));
+  await app.register(forgetRoutes(deps));
+  await app.register(exceptionRoutes(deps));
   await app.register(evidenceRoutes(deps));
   await app.register(reportRoutes(deps));
 };

@@ -23,7 +23,10 @@ import type { Routes } from '../../server.ts';
 
 /** More commands than anybody gives a run. */
 const AUDIT_LIMIT = 10_000;
-const COLUMNS = ['key', 'kind', 'reason', 'suggestion', 'sqlstate', 'phase'];
+const COLUMNS = [
+  ...['key', 'kind', 'reason', 'suggestion', 'sqlstate', 'phase'],
+  ...['id', 'status', 'note', 'value', 'decidedBy', 'decidedAt'],
+];
 
 export const reportRoutes: Routes = (deps) => async (app) => {
   app.get(
@@ -75,7 +78,7 @@ async function evidence(deps: ApiDependencies, run: Run): Promise<Omit<Report, '
     generatedAt: new Date().toISOString(),
     run: presentRun(run),
     plan: presentPlan(plan),
-    phases: phases.map((phase) => presentPhase(phase, planned.get(phase.name))),
+    phases: phases.map((phase) => presentPhase(run, phase, planned.get(phase.name))),
     log: log.map(presentLogEntry),
     gates: gates.map(presentMeasurement),
     audit: auditTrail.map(presentAuditEntry),
@@ -102,9 +105,9 @@ async function* reportText(
 
 async function* exceptionRows({ db }: ApiDependencies, run: Run): AsyncGenerator<Record<string, unknown>> {
   for await (const page of allExceptions(db, run.id)) {
-    for (const { key, kind, reason, suggestion, sqlstate, phase } of page) {
-      const texts = keyTexts(key);
-      yield { key: texts.length === 1 ? texts[0] : key, kind, reason, suggestion, sqlstate, phase };
+    for (const exception of page) {
+      const texts = keyTexts(exception.key);
+      yield { ...presentException(exception), key: texts.length === 1 ? texts[0] : exception.key };
     }
   }
 }

@@ -1,4 +1,5 @@
 import { quoteIdentifier } from '../catalog.ts';
+import { conflictClause, expressions, type Insertion, writtenNames } from './insertion.ts';
 import { parenthesised } from './sql.ts';
 import { type BackfillColumn, type BackfillTable, withStandIns } from './table.ts';
 
@@ -23,4 +24,23 @@ export function explainExpression(
 export function explainUpdate(table: BackfillTable, column: BackfillColumn, expression: string): Statement {
   const assignment = `${quoteIdentifier(column.name)} = ${parenthesised(expression)}`;
   return { text: `EXPLAIN UPDATE ${table.qualifiedName} SET ${assignment}`, values: [] };
+}
+
+/** Plans the insertion of an expression's values into a column of another table. */
+export function explainInsert(
+  table: BackfillTable,
+  into: BackfillTable,
+  column: BackfillColumn,
+  expression: string,
+): Statement {
+  const text = `EXPLAIN INSERT INTO ${into.qualifiedName} (${quoteIdentifier(column.name)})
+    SELECT ${parenthesised(expression)} FROM ${withStandIns(table)}`;
+  return { text, values: [] };
+}
+
+/** Plans the insertion of whole rows, where there may be some already. */
+export function explainUpsert(table: BackfillTable, insertion: Insertion): Statement {
+  const text = `EXPLAIN INSERT INTO ${insertion.into.qualifiedName} (${writtenNames(insertion)})
+    SELECT ${expressions(insertion)} FROM ${withStandIns(table)} ${conflictClause(insertion)}`;
+  return { text, values: [] };
 }

@@ -1,5 +1,5 @@
 import type { Session } from '../../target.ts';
-import { inRange, type KeyRange, keyOrder } from './key-range.ts';
+import { isAmong, type KeyRange, keyOrder, type Rows } from './key-range.ts';
 import { Params, parenthesised } from './sql.ts';
 import { type BackfillTable, type Key, ref, withStandIns } from './table.ts';
 
@@ -20,7 +20,7 @@ export async function findBatchEnd(
 ): Promise<Key | undefined> {
   const params = new Params();
   const { rows } = await session.query(
-    `SELECT ${keyColumns(table)} FROM ${table.qualifiedName} WHERE ${inRange(table, range, params)}
+    `SELECT ${keyColumns(table)} FROM ${table.qualifiedName} WHERE ${isAmong(table, range, params)}
      ORDER BY ${keyOrder(table)} OFFSET ${params.add(size - 1)} LIMIT 1`,
     params.values,
   );
@@ -42,11 +42,11 @@ export async function findNthKey(
   return rows[0] && keyOf(table, rows[0]);
 }
 
-/** All keys of the range in order, whether or not the rows meet the plan's condition. */
-export async function listKeys(session: Session, table: BackfillTable, range: KeyRange): Promise<Key[]> {
+/** All keys of these rows in order, whether or not the rows meet the plan's condition. */
+export async function listKeys(session: Session, table: BackfillTable, range: Rows): Promise<Key[]> {
   const params = new Params();
   const { rows } = await session.query(
-    `SELECT ${keyColumns(table)} FROM ${table.qualifiedName} WHERE ${inRange(table, range, params)}
+    `SELECT ${keyColumns(table)} FROM ${table.qualifiedName} WHERE ${isAmong(table, range, params)}
      ORDER BY ${keyOrder(table)}`,
     params.values,
   );

@@ -4,12 +4,26 @@ import { type BackfillTable, type Key, ref } from './table.ts';
 /** Rows by key, up to and including `upTo`, from `from` on or beyond `after`; without either from the first row on. */
 export type KeyRange = { after?: Key | undefined; from?: Key | undefined; upTo: Key };
 
-/** The condition that a row lies in the range. */
-export function inRange(table: BackfillTable, range: KeyRange, params: Params): string {
-  const conditions = [`${keyTuple(table)} <= ${keyValue(table, range.upTo, params)}`];
-  if (range.after) conditions.unshift(`${keyTuple(table)} > ${keyValue(table, range.after, params)}`);
-  if (range.from) conditions.unshift(`${keyTuple(table)} >= ${keyValue(table, range.from, params)}`);
+/** Rows that a statement works on: all of a range, or just those with these keys. */
+export type Rows = KeyRange | { keys: readonly Key[] };
+
+/** The condition that a row is one of them. */
+export function isAmong(table: BackfillTable, rows: Rows, params: Params): string {
+  if ('keys' in rows) return hasKeyAmong(table, rows.keys, params);
+  const conditions = [`${keyTuple(table)} <= ${keyValue(table, rows.upTo, params)}`];
+  if (rows.after) conditions.unshift(`${keyTuple(table)} > ${keyValue(table, rows.after, params)}`);
+  if (rows.from) conditions.unshift(`${keyTuple(table)} >= ${keyValue(table, rows.from, params)}`);
   return conditions.join(' AND ');
+}
+
+function hasKeyAmong(table: BackfillTable, keys: readonly Key[], params: Params): string {
+  const [column, ...others] = table.key;
+  if (column && others.length === 0) {
+    const values = params.add(keys.map((key) => key[0]));
+    return `${ref(table, column)} = ANY (${values}::text[]::${column.castType}[])`;
+  }
+  const typed = table.key.map(({ castType }, i) => `asked.k${i}::${castType}`).join(', ');
+  return `${keyTuple(table)} IN (SELECT ${typed} FROM ${keysAsRows(table, keys, 'asked', params)})`;
 }
 
 /** `(k1, k2)`: compared as a whole, which an index over the key serves. */

@@ -1,6 +1,6 @@
 import type { Session, TableShape } from '../../target.ts';
 import { describeTable } from '../catalog.ts';
-import { readAlias, readColumns, readMayRefuseWrites } from './read-columns.ts';
+import { readAlias, readColumns, readWriting } from './read-columns.ts';
 import type { BackfillColumn, BackfillTable } from './table.ts';
 
 /** What a backfill says about the table it works on. */
@@ -37,7 +37,24 @@ export async function tableOf(session: Session, shape: TableShape, use: TableUse
     alias: await readAlias(session, qualifiedName),
     key: names.map((name) => columnNamed(columns, name, qualifiedName)),
     columns,
-    mayRefuseWrites: await readMayRefuseWrites(session, qualifiedName),
+    ...(await readWriting(session, qualifiedName)),
+  };
+}
+
+/** A table that an earlier phase will create, with what is known of its columns. */
+export async function standInTable(
+  session: Session,
+  { table, key, columns: types }: TableUse & { key: readonly string[] },
+): Promise<BackfillTable> {
+  const list = await readColumns(session, table, types);
+  const columns = new Map(list.map((column) => [column.name, column]));
+  return {
+    qualifiedName: table,
+    alias: 'cutover_planned',
+    key: key.map((name) => columnNamed(columns, name, table)),
+    columns,
+    mayRefuseWrites: false,
+    returnsOld: false,
   };
 }
 

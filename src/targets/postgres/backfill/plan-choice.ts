@@ -1,22 +1,18 @@
 import type { Session } from '../../target.ts';
 
-/**
- * Has joins look rows up by key until the end of the transaction. Undo joins a batch's keys, whose number the planner does
- * not know, with tables that may never have been analysed; left to itself it may scan all of them for each batch.
- */
-export async function lookUpByKey(session: Session): Promise<void> {
-  await session.query('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off');
-}
+const SETTINGS = ['enable_hashjoin', 'enable_mergejoin', 'enable_sort', 'enable_bitmapscan', 'jit'];
 
 /**
- * Tells the planner how many rows the journal has of each backfill. Statistics from before a backfill know none of its rows,
- * and with them every batch of its undo would read all of them. Left to another time when somebody holds the table.
+ * Has joins look rows up by key, and lists come in the order of an index, until the end of the transaction. Undo goes through
+ * tables that grow and empty faster than they are analysed; left to itself the planner may read all of them for each batch.
+ * Can be a transaction's prelude.
  */
-export async function analyseJournal(session: Session): Promise<void> {
-  await session.query('ANALYZE (SKIP_LOCKED) cutover.journal');
-}
+export const LOOK_UP_BY_KEY = SETTINGS.map((name) => `SET LOCAL ${name} = off`).join('; ');
 
-/** Leaves the choice to the planner again, for statements of the plan. */
-export async function planFreely(session: Session): Promise<void> {
-  await session.query('SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT');
+/** Leaves the choice to the planner while a statement of the plan runs. */
+export async function planFreely<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  await session.query(SETTINGS.map((name) => `SET LOCAL ${name} TO DEFAULT`).join('; '));
+  const result = await work();
+  await session.query(LOOK_UP_BY_KEY);
+  return result;
 }

@@ -1,5 +1,5 @@
 import type { Session } from '../../target.ts';
-import type { BackfillColumn, ColumnKind } from './table.ts';
+import type { BackfillColumn, BackfillTable, ColumnKind } from './table.ts';
 
 type ColumnRow = Omit<BackfillColumn, 'kind'> & { typname: string; typcategory: string };
 
@@ -48,22 +48,43 @@ export async function readAlias(session: Session, qualifiedName: string): Promis
 
 /**
  * May the table silently leave a row unwritten that an UPDATE finds? Triggers, policies and rules may; so may those of a
- * partition, which are not looked at one by one.
+ * partition, which are not looked at one by one. And can RETURNING tell what a row was before?
  */
-export async function readMayRefuseWrites(session: Session, qualifiedName: string): Promise<boolean> {
-  const { rows } = await session.query<{ may: boolean }>(
+export async function readWriting(
+  session: Session,
+  qualifiedName: string,
+): Promise<Pick<BackfillTable, 'mayRefuseWrites' | 'returnsOld'>> {
+  const { rows } = await session.query<Pick<BackfillTable, 'mayRefuseWrites' | 'returnsOld'>>(
     `SELECT c.relkind <> 'r' OR c.relrowsecurity OR c.relhasrules OR EXISTS (
               SELECT FROM pg_trigger t
                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND (t.tgtype & ${BEFORE_EACH_ROW}) = ${BEFORE_EACH_ROW}
-            ) AS may
+                 -- Those of a sync leave no row unwritten.
+                 AND t.tgfoid NOT IN (SELECT oid FROM pg_proc WHERE pronamespace = to_regnamespace('cutover'))
+            ) AS "mayRefuseWrites",
+            current_setting('server_version_num')::int >= 180000 AS "returnsOld"
        FROM pg_class c WHERE c.oid = to_regclass($1)`,
     [qualifiedName],
   );
-  return rows[0]?.may ?? true;
+  return rows[0] ?? { mayRefuseWrites: true, returnsOld: false };
 }
 
 /** Bits of pg_trigger.tgtype: for each row, and before it is written. */
 const BEFORE_EACH_ROW = 1 | 2;
+/** The one for deletes. */
+const ON_DELETE = 8;
+
+/** Does a trigger act on deleted rows, as one does that takes their copies away? */
+export async function readActsOnDelete(session: Session, qualifiedName: string): Promise<boolean> {
+  const { rows } = await session.query<{ acts: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_trigger
+                     WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND (tgtype & ${ON_DELETE}) > 0) AS acts`,
+    [qualifiedName],
+  );
+  return rows[0]?.acts === true;
+}
+
+/** What the server brings along has lower numbers; FirstNormalObjectId of its sources. */
+const FIRST_OWN_OID = 16_384;
 
 /** A domain is looked through to the type below it, which decides how its text is read and cast. */
 const READ_COLUMNS = `
@@ -84,6 +105,9 @@ const READ_COLUMNS = `
     SELECT below.position, t.typbasetype FROM below JOIN pg_type t ON t.oid = below.typid WHERE t.typtype = 'd'
   )
   SELECT listed.name, listed.type, format_type(t.oid, -1) AS "castType", listed.nullable, listed.generated,
+         CASE WHEN t.oid < ${FIRST_OWN_OID} AND t.typsend <> 0 AND t.typtype <> 'c' THEN format_type(t.oid, -1) ELSE 'text' END
+           AS "storedType",
+         t.typcollation <> 0 AS collatable,
          CASE WHEN t.typname IN ('varchar', 'bpchar') AND listed.typmod > 4 THEN listed.typmod - 4 END AS "maxLength",
          listed.missing, t.typname::text AS typname, t.typcategory::text AS typcategory
     FROM listed

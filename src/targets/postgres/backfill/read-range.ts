@@ -1,6 +1,6 @@
 import type { Session } from '../../target.ts';
 import { keyColumns, keyOf } from './find-key.ts';
-import { inRange, type KeyRange, keyOrder } from './key-range.ts';
+import { isAmong, keyOrder, type Rows } from './key-range.ts';
 import { Params, parenthesised } from './sql.ts';
 import { type BackfillColumn, type BackfillTable, type Key, ref, withStandIns } from './table.ts';
 
@@ -10,7 +10,7 @@ export type TextRow = { key: Key; cells: (string | null)[] };
 export type ReadRange = {
   columns: readonly BackfillColumn[];
   where: string | undefined;
-  range: KeyRange;
+  range: Rows;
   /** Locks the rows until the end of the transaction; without it nothing is locked, and missing columns read as NULL. */
   lock: boolean;
   limit?: number | undefined;
@@ -28,7 +28,7 @@ export async function readRange(
   const { rows } = await session.query<Record<string, string | null>>(
     `SELECT ${keyColumns(table)}${cells}
        FROM ${lock ? table.qualifiedName : withStandIns(table)}
-      WHERE ${inRange(table, range, params)}${condition}
+      WHERE ${isAmong(table, range, params)}${condition}
       ORDER BY ${keyOrder(table)}
       ${limit === undefined ? '' : `LIMIT ${params.add(limit)}`}
       ${lock ? `FOR NO KEY UPDATE OF ${table.alias}` : ''}`,

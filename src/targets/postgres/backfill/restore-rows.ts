@@ -1,122 +1,101 @@
 import type { Session } from '../../target.ts';
 import { quoteIdentifier } from '../catalog.ts';
-import { keyEquals, keysAsRows } from './key-range.ts';
+import { type JournalShape, journalName } from './journal.ts';
+import { isAmong, keyEquals } from './key-range.ts';
 import { Params } from './sql.ts';
 import { type BackfillColumn, type BackfillTable, digest, type Key } from './table.ts';
+import { type Taking, takenRows, takeRows } from './take-rows.ts';
 
-/** The next journalled keys beyond `after` that undo has not seen yet; in the journal's own order. */
-export async function listJournalled(
-  session: Session,
-  backfill: string,
-  after: Key | undefined,
-  limit: number,
-): Promise<Key[]> {
-  const { rows } = await session.query<{ key: Key }>(
-    `SELECT key FROM cutover.journal
-      WHERE backfill = $1 AND NOT kept AND ($2::text[] IS NULL OR key > $2::text[] COLLATE "C")
-      ORDER BY key LIMIT $3`,
-    [backfill, after ?? null, limit],
-  );
-  return rows.map((row) => row.key);
-}
+export type Restored = {
+  /** Rows of the journal that were looked at. */
+  taken: number;
+  /** Key of the last of them, in the order in which rows are taken. */
+  last: Key | undefined;
+  /** Of those, the rows that were left alone. */
+  left: Key[];
+};
 
-/** Which of the keys are journalled; `kept` are those that undo has left alone once. */
-export async function selectJournalled(
-  session: Session,
-  table: BackfillTable,
-  backfill: string,
-  keys: readonly Key[],
-): Promise<{ key: Key; kept: boolean }[]> {
-  const params = new Params();
-  const { rows } = await session.query<{ key: Key; kept: boolean }>(
-    `SELECT journal.key, journal.kept FROM ${keysAsRows(table, keys, 'asked', params)}
-       JOIN cutover.journal ON backfill = ${params.add(backfill)} AND journal.key = ${askedKey(table)}`,
-    params.values,
-  );
-  return rows;
-}
+type ToRestore = JournalShape & { backfill: string; references: readonly string[] };
 
 /**
- * Gives the rows their old values back and takes them out of the journal. A row that is gone, or whose written columns are
- * no longer as the batch left them, is left alone; returned are the keys of those that were restored.
+ * Gives rows their old values back, or deletes them where there were none, and takes them out of the journal. A row that is
+ * gone, or no longer as the batch left it in what it has written, is left alone and stays in the journal; so is a row to
+ * delete that has changed in any way, or that others would go with.
  */
-export async function restoreRows(
-  session: Session,
-  table: BackfillTable,
-  written: readonly BackfillColumn[],
-  backfill: string,
-  keys: readonly Key[],
-): Promise<Key[]> {
+export async function restoreRows(session: Session, shape: ToRestore, which: Taking): Promise<Restored> {
+  if (shape.references.length === 0) return restore(session, shape, which);
+  const keys = 'keys' in which ? which.keys : await takeRows(session, shape, which);
+  // From now on nobody can refer to the rows any more, and what refers to them already the next statement sees.
+  await lockForDelete(session, shape.table, keys);
+  return restore(session, shape, { keys });
+}
+
+async function restore(session: Session, shape: ToRestore, which: Taking): Promise<Restored> {
+  const { table, written, others, backfill } = shape;
   const params = new Params();
-  const assignments = written.map(
-    (column, i) => `${quoteIdentifier(column.name)} = cutover_before[${i + 1}]::${column.castType}`,
-  );
-  // Compared by the keys as given: those of the journal carry its collation, which a column's own would conflict with.
-  const keysAsGiven = table.key.map((_, i) => `asked.k${i} AS cutover_k${i}`).join(', ');
-  const { rows } = await session.query<{ key: Key }>(
-    `WITH cutover_asked AS MATERIALIZED (
-       SELECT ${keysAsGiven}, journal.key AS cutover_key, journal.before AS cutover_before, journal.after AS cutover_after
-         FROM ${keysAsRows(table, keys, 'asked', params)}
-         JOIN cutover.journal ON journal.backfill = ${params.add(backfill)} AND journal.key = ${askedKey(table)}
+  const isSame = `${keyEquals(table, (i) => `cutover_k${i}`)} AND ${digest(table, written)} = cutover_after`;
+  const items = [
+    ...written.map((_, i) => `journal.b${i} AS cutover_b${i}`),
+    'journal.after AS cutover_after',
+    ...(others ? ['journal.rest AS cutover_rest'] : []),
+    // Locked, the row stays where it is until it is removed.
+    'journal.ctid AS cutover_place',
+  ];
+  const { rows } = await session.query<Restored & { last: Key | null }>(
+    `WITH cutover_taken AS MATERIALIZED (
+       ${takenRows(table, backfill, which, items, params)}
      ), cutover_restored AS (
-       UPDATE ${table.qualifiedName} SET ${assignments.join(', ')}
-         FROM cutover_asked
-        WHERE ${keyEquals(table, (i) => `cutover_k${i}`)} AND ${digest(table, written)} = cutover_after
-       RETURNING cutover_key
+       UPDATE ${table.qualifiedName} SET ${assignments(written)}
+         FROM cutover_taken
+        WHERE ${isSame} ${others ? 'AND cutover_rest IS NULL' : ''}
+       RETURNING cutover_place, cutover_name
+     )${others ? deletion(shape, others, isSame) : ''}, cutover_done AS (
+       SELECT * FROM cutover_restored ${others ? 'UNION ALL SELECT * FROM cutover_deleted' : ''}
+     ), cutover_removed AS (
+       DELETE FROM ${journalName(backfill)}
+        WHERE ctid = ANY (ARRAY (SELECT cutover_place FROM cutover_done))
+       RETURNING 1
+     ), cutover_counts AS (
+       SELECT (SELECT count(*) FROM cutover_taken) AS taken, (SELECT count(*) FROM cutover_removed) AS removed
      )
-     DELETE FROM cutover.journal USING cutover_restored
-      WHERE journal.backfill = ${params.add(backfill)} AND journal.key = cutover_key
-     RETURNING journal.key`,
+     SELECT taken::float8 AS taken,
+            (SELECT to_json(cutover_name) FROM cutover_taken ORDER BY cutover_number DESC LIMIT 1) AS last,
+            CASE WHEN taken = removed THEN '[]'::json ELSE (
+              SELECT json_agg(name) FROM (
+                SELECT cutover_name FROM cutover_taken EXCEPT SELECT cutover_name FROM cutover_done
+              ) AS cutover_left(name)
+            ) END AS left
+       FROM cutover_counts`,
     params.values,
   );
-  return rows.map((row) => row.key);
+  const { taken = 0, last, left = [] } = rows[0] ?? {};
+  return { taken, last: last ?? undefined, left };
 }
 
-/** Which of the keys have a row in the table. */
-export async function selectPresent(
-  session: Session,
-  table: BackfillTable,
-  keys: readonly Key[],
-): Promise<Key[]> {
-  const params = new Params();
-  const { rows } = await session.query<{ key: Key }>(
-    `SELECT ${askedKey(table)} AS key FROM ${keysAsRows(table, keys, 'asked', params)}
-       JOIN ${table.qualifiedName} ON ${keyEquals(table, (i) => `asked.k${i}`)}`,
-    params.values,
-  );
-  return rows.map((row) => row.key);
+/** A further WITH item for the rows that were not there before. */
+function deletion(
+  { table, references }: ToRestore,
+  others: readonly BackfillColumn[],
+  isSame: string,
+): string {
+  const unreferenced = references.map((reference) => `AND NOT EXISTS (${reference})`);
+  return `, cutover_deleted AS (
+       DELETE FROM ${table.qualifiedName} USING cutover_taken
+        WHERE ${isSame} AND ${digest(table, others)} = cutover_rest ${unreferenced.join(' ')}
+       RETURNING cutover_place, cutover_name
+     )`;
 }
 
-/** Marks rows that undo has looked at and left alone. */
-export async function markKept(
-  session: Session,
-  table: BackfillTable,
-  backfill: string,
-  keys: readonly Key[],
-): Promise<void> {
-  const params = new Params();
-  await session.query(
-    `UPDATE cutover.journal SET kept = true FROM ${keysAsRows(table, keys, 'asked', params)}
-      WHERE backfill = ${params.add(backfill)} AND journal.key = ${askedKey(table)}`,
-    params.values,
-  );
-}
-
-/** Takes rows out of the journal that were undone by a statement of the plan. */
-export async function removeJournalled(
-  session: Session,
-  table: BackfillTable,
-  backfill: string,
-  keys: readonly Key[],
-): Promise<void> {
+async function lockForDelete(session: Session, table: BackfillTable, keys: readonly Key[]): Promise<void> {
   const params = new Params();
   await session.query(
-    `DELETE FROM cutover.journal USING ${keysAsRows(table, keys, 'asked', params)}
-      WHERE backfill = ${params.add(backfill)} AND journal.key = ${askedKey(table)}`,
+    `SELECT FROM ${table.qualifiedName} WHERE ${isAmong(table, { keys }, params)} FOR UPDATE OF ${table.alias}`,
     params.values,
   );
 }
 
-function askedKey(table: BackfillTable): string {
-  return `ARRAY[${table.key.map((_, i) => `asked.k${i}`).join(', ')}] COLLATE "C"`;
+function assignments(written: readonly BackfillColumn[]): string {
+  return written
+    .map((column, i) => `${quoteIdentifier(column.name)} = cutover_b${i}::${column.castType}`)
+    .join(', ');
 }

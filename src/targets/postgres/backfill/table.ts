@@ -18,6 +18,13 @@ export type BackfillColumn = {
   /** Base type without length or precision: a cast to `varchar(5)` would cut a value that an assignment refuses. */
   castType: string;
   kind: ColumnKind;
+  /**
+   * Type by which Cutover's own tables keep the column's values, to the last bit: its own without length or precision where
+   * that is built in, else `text`, so that they depend on no type that the plan may want to drop.
+   */
+  storedType: string;
+  /** Its values are compared under a collation. */
+  collatable: boolean;
   nullable: boolean;
   /** Generated from others or by identity; cannot be written. */
   generated: boolean;
@@ -36,6 +43,8 @@ export type BackfillTable = {
   columns: ReadonlyMap<string, BackfillColumn>;
   /** A trigger, policy or rule may leave a row unwritten without an error. */
   mayRefuseWrites: boolean;
+  /** The server's RETURNING knows a row's values from before the update: since version 18. */
+  returnsOld: boolean;
 };
 
 /** A value per key column, as text that casts back to exactly the same value. */
@@ -54,12 +63,20 @@ export function withStandIns(table: BackfillTable): string {
   return `(SELECT ${table.alias}.*, ${nulls.join(', ')} FROM ${table.qualifiedName}) AS ${table.alias}`;
 }
 
+/** A column's value, given by this SQL, as Cutover's own tables keep it. */
+export function asStored(column: BackfillColumn, value: string): string {
+  return `${value}::${column.storedType}`;
+}
+
 /** The columns as one `text[]`. */
 export function asTextArray(table: BackfillTable, columns: readonly BackfillColumn[]): string {
   return `ARRAY[${columns.map((column) => `${ref(table, column)}::text`).join(', ')}]::text[]`;
 }
 
-/** A digest of the columns' present values, to tell later whether somebody changed them. */
+/**
+ * A digest of the columns' present values, to tell later whether somebody changed them: SHA-256 over their binary forms,
+ * each with its length, so that two different rows have the same digest with a probability of 2^-256.
+ */
 export function digest(table: BackfillTable, columns: readonly BackfillColumn[]): string {
-  return `sha256(convert_to(${asTextArray(table, columns)}::text, 'UTF8'))`;
+  return `sha256(record_send(ROW(${columns.map((column) => asStored(column, ref(table, column))).join(', ')})))`;
 }

@@ -1,7 +1,7 @@
+import { lex } from '../../../domain/sql-lexer.ts';
 import type { Session } from '../../target.ts';
 import { bindNamedParameters } from '../named-parameters.ts';
-import { lex } from '../sql-lexer.ts';
-import { lookUpByKey, planFreely } from './plan-choice.ts';
+import { planFreely } from './plan-choice.ts';
 import type { BackfillTable, Key } from './table.ts';
 
 /**
@@ -15,9 +15,7 @@ export async function undoByStatement(
   keys: readonly Key[],
 ): Promise<void> {
   const { text, values } = undoStatement(table, statement, keys);
-  await planFreely(session);
-  await session.query(text, values);
-  await lookUpByKey(session);
+  await planFreely(session, () => session.query(text, values));
 }
 
 /** The statement with its parameter typed. */

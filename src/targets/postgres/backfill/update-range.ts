@@ -1,16 +1,16 @@
 import type { Session } from '../../target.ts';
 import { quoteIdentifier } from '../catalog.ts';
-import { type Journal, journalling, postImage, preImage } from './journal.ts';
-import { inRange, type KeyRange } from './key-range.ts';
+import { type Journal, journalItems, journalling } from './journal.ts';
+import { isAmong, type Rows } from './key-range.ts';
 import { Params, parenthesised } from './sql.ts';
-import { asTextArray, type BackfillColumn, type BackfillTable, ref } from './table.ts';
+import { type BackfillColumn, type BackfillTable, ref } from './table.ts';
 
 export type UpdateRange = {
   /** SQL expressions by the column they are written to. */
   set: Record<string, string>;
   written: readonly BackfillColumn[];
   where: string | undefined;
-  range: KeyRange;
+  range: Rows;
   journal: Journal | undefined;
 };
 
@@ -23,9 +23,14 @@ export async function updateRange(
   table: BackfillTable,
   update: UpdateRange,
 ): Promise<{ found: number; changed: number }> {
-  if (update.journal || table.mayRefuseWrites) return updateAndCompare(session, table, update);
-  // Nothing is kept of the rows and nothing can suppress a write, so their keys need not be collected and compared.
-  const changed = await updatePlainly(session, table, update);
+  if (table.mayRefuseWrites) return updateAndCompare(session, table, update);
+  // Nothing can suppress a write, so the rows that are found need not be compared with those that were written.
+  if (!update.journal) return all(await updatePlainly(session, table, update));
+  if (table.returnsOld) return all(await updateReturningOld(session, table, update));
+  return updateAndCompare(session, table, update);
+}
+
+function all(changed: number): { found: number; changed: number } {
   return { found: changed, changed };
 }
 
@@ -37,10 +42,34 @@ async function updatePlainly(
   const params = new Params();
   const { rowCount } = await session.query(
     `UPDATE ${table.qualifiedName} SET ${assignments(set)}
-      WHERE ${inRange(table, range, params)}${where === undefined ? '' : ` AND ${parenthesised(where)}`}`,
+      WHERE ${isAmong(table, range, params)}${condition(where)}`,
     params.values,
   );
   return rowCount;
+}
+
+/** What the server returns as old is what the update overwrote, whatever the application committed just before. */
+async function updateReturningOld(
+  session: Session,
+  table: BackfillTable,
+  { set, written, where, range, journal }: UpdateRange,
+): Promise<number> {
+  const params = new Params();
+  const items = journalItems(table, written, journal, ({ name }) => `cutover_old.${quoteIdentifier(name)}`);
+  const { rows } = await session.query<{ changed: number }>(
+    `WITH cutover_changed AS (
+       UPDATE ${table.qualifiedName} SET ${assignments(set)}
+        WHERE ${isAmong(table, range, params)}${condition(where)}
+       RETURNING WITH (OLD AS cutover_old) ${items}
+     )${journalling(table, written, journal)}
+     SELECT count(*)::float8 AS changed FROM cutover_changed`,
+    params.values,
+  );
+  return rows[0]?.changed ?? 0;
+}
+
+function condition(where: string | undefined): string {
+  return where === undefined ? '' : ` AND ${parenthesised(where)}`;
 }
 
 function assignments(set: Record<string, string>): string {
@@ -59,22 +88,22 @@ async function updateAndCompare(
   { set, written, where, range, journal }: UpdateRange,
 ): Promise<{ found: number; changed: number }> {
   const params = new Params();
-  const rowsInRange = inRange(table, range, params);
+  const rowsInRange = isAmong(table, range, params);
   const keys = table.key.map((column, i) => `${ref(table, column)} AS cutover_k${i}`).join(', ');
+  const before = written.map((column, i) => `, ${ref(table, column)} AS cutover_b${i}`).join('');
   const sameKey = table.key.map((column, i) => `${ref(table, column)} = cutover_k${i}`).join(' AND ');
   const { rows } = await session.query<{ found: number; changed: number }>(
     `WITH cutover_found AS MATERIALIZED (
-       SELECT ${keys}, ${preImage(table, written, journal)} AS cutover_before
+       SELECT ${keys}${journal?.keep === 'rows' ? before : ''}
          FROM ${table.qualifiedName}
-        WHERE ${rowsInRange}${where === undefined ? '' : ` AND ${parenthesised(where)}`}
+        WHERE ${rowsInRange}${condition(where)}
           FOR NO KEY UPDATE OF ${table.alias}
      ), cutover_changed AS (
        UPDATE ${table.qualifiedName} SET ${assignments(set)}
          FROM cutover_found
         WHERE ${sameKey} AND ${rowsInRange}
-       RETURNING ${asTextArray(table, table.key)} AS key, cutover_before AS before,
-                 ${postImage(table, written, journal)} AS after
-     )${journalling(journal, params)}
+       RETURNING ${journalItems(table, written, journal, (_, i) => `cutover_b${i}`)}
+     )${journalling(table, written, journal)}
      SELECT (SELECT count(*) FROM cutover_found)::float8 AS found,
             (SELECT count(*) FROM cutover_changed)::float8 AS changed`,
     params.values,

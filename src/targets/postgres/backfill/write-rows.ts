@@ -1,9 +1,9 @@
 import type { Session } from '../../target.ts';
 import { quoteIdentifier } from '../catalog.ts';
-import { type Journal, journalling, postImage, preImage } from './journal.ts';
-import { inRange, keyEquals, keysByColumn, spanOf } from './key-range.ts';
+import { type Journal, journalItems, journalling } from './journal.ts';
+import { isAmong, keyEquals, keysByColumn, spanOf } from './key-range.ts';
 import { Params } from './sql.ts';
-import { asTextArray, type BackfillColumn, type BackfillTable, type Key, ref } from './table.ts';
+import { type BackfillColumn, type BackfillTable, type Key, ref } from './table.ts';
 
 /** New values of a row as text, in the order of the columns they go to. */
 export type NewRow = { key: Key; values: (string | null)[] };
@@ -28,7 +28,7 @@ export async function writeRows(
 ): Promise<number> {
   const params = new Params();
   const keys = rows.map((row) => row.key);
-  const span = inRange(table, spanOf(keys), params);
+  const span = isAmong(table, spanOf(keys), params);
   const arrays = [
     ...keysByColumn(table, keys),
     ...columns.map((_, i) => rows.map((row) => row.values[i] ?? null)),
@@ -38,11 +38,14 @@ export async function writeRows(
     (column, i) => `${quoteIdentifier(column.name)} = cutover_v${i}::${column.castType}`,
   );
   const sameKey = table.key.map((column, i) => `${ref(table, column)} = cutover_typed_k${i}`).join(' AND ');
+  const before =
+    journal?.keep === 'rows'
+      ? written.map((column, i) => `, ${ref(table, column)} AS cutover_b${i}`).join('')
+      : '';
   const typedKeys = table.key.map((column, i) => `cutover_k${i}::${column.castType} AS cutover_typed_k${i}`);
   const result = await session.query<{ changed: number }>(
     `WITH cutover_new AS MATERIALIZED (
-       SELECT ${typedKeys.join(', ')}, ${columns.map((_, i) => `cutover_v${i}`).join(', ')},
-              ${preImage(table, written, journal)} AS cutover_before
+       SELECT ${typedKeys.join(', ')}, ${columns.map((_, i) => `cutover_v${i}`).join(', ')}${before}
          FROM unnest(${arrays.join(', ')}) AS cutover_given(${names.join(', ')})
          JOIN ${table.qualifiedName} ON ${keyEquals(table, (i) => `cutover_k${i}`)}
         WHERE ${span}
@@ -50,9 +53,8 @@ export async function writeRows(
        UPDATE ${table.qualifiedName} SET ${assignments.join(', ')}
          FROM cutover_new
         WHERE ${sameKey} AND ${span}
-       RETURNING ${asTextArray(table, table.key)} AS key, cutover_before AS before,
-                 ${postImage(table, written, journal)} AS after
-     )${journalling(journal, params)}
+       RETURNING ${journalItems(table, written, journal, (_, i) => `cutover_b${i}`)}
+     )${journalling(table, written, journal)}
      SELECT count(*)::float8 AS changed FROM cutover_changed`,
     params.values,
   );

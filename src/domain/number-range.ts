@@ -1,0 +1,2 @@
+/** What a number lies between. */
+export type NumberRange = { low: number; high: number };

@@ -1,0 +1,14 @@
+import type { ExceptionDecision, ExceptionFilter } from '../../domain/row-exception.ts';
+
+/** What a person has decided about which exceptions. */
+export type DecisionRequest = {
+  /** Names the request: what it has dealt with once it leaves alone when it is made again. */
+  request: string;
+  /** Whose decision it is. */
+  by: string;
+  decision: ExceptionDecision;
+  /** Exceptions to decide about. By ids also those that were skipped; else those of its status, open unless given. */
+  filter: ExceptionFilter;
+  /** Why, for whoever reads it later. */
+  note?: string | undefined;
+};

@@ -1,0 +1,8 @@
+import { expect, test } from 'vitest';
+import { namesIn } from '../../src/domain/sql-lexer.ts';
+
+test('the names that SQL mentions are folded unless quoted; strings, comments and numbers hold none', () => {
+  const sql = `Total IS NULL AND "Odd ""Name" <> 'secret' -- remark
+    AND o.größe > 1e5 /* nothing /* here */ */ AND tag = $x$ body $x$`;
+  expect([...namesIn(sql)].sort()).toEqual(['Odd "Name', 'and', 'größe', 'is', 'null', 'o', 'tag', 'total']);
+});
