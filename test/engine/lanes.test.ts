@@ -54,7 +54,7 @@ describe.each([
     const ranges = await rangesOf(job.runId);
     expect(ranges).toHaveLength(60);
     expect(Math.max(...ranges.map(({ rows }) => rows))).toBeLessThanOrEqual(60);
-    expect(await undoToEnd(bench.target, job)).toEqual({ done: true, restored: 3000, kept: 0 });
+    expect(await undoToEnd(bench.target, job)).toEqual({ done: true, restored: 3000, kept: 0, rows: 3000 });
     expect(await bench.sql('SELECT FROM t WHERE new IS NOT NULL')).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ export type WalPosition = { bytes: number; at: number };
 /** Rights: none. @throws on a standby, which writes none. */
 export async function readWalPosition(session: Session): Promise<WalPosition> {
   const { rows } = await session.query<WalPosition>(
-    `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS bytes,
+    `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes,
             (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS at`,
   );
   const [found] = rows;
