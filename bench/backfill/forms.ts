@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runSlice } from '../../src/engine/backfill/slice.ts';
+import { openPace } from '../../src/engine/load/pace.ts';
 import { TransformRegistry } from '../../src/engine/transform/transform.ts';
 import { createPostgresTarget } from '../../src/targets/postgres/connection.ts';
 import { migrate } from './transform.ts';
@@ -61,7 +62,7 @@ const insert = {
 };
 const registered = { kind: 'registered', name: 'bench', version: 1 } as const;
 
-/** The engine by itself, without Temporal, on so many lanes of one process. */
+/** The engine by itself, without Temporal, on so many lanes of one process; batches steered by time, as activities do. */
 function engine(name: string, lanes: number, over: Parameters<typeof phaseOf>[0] = {}): Form {
   return {
     name: `engine, ${name}, ${lanes} ${lanes === 1 ? 'connection' : 'connections'}`,
@@ -69,8 +70,11 @@ function engine(name: string, lanes: number, over: Parameters<typeof phaseOf>[0]
     run: async ({ url }) => {
       const target = createPostgresTarget({ name: 'app', url, poolSize: 8 });
       const job = { runId: 'bench', phase: phaseOf(over), transforms: new TransformRegistry([migrate]) };
-      const work = (lane: number) =>
-        runSlice(target, job, { claimant: { lane: `lane-${lane}`, since: Date.now() } });
+      const work = async (lane: number) => {
+        const pace = openPace(target, job, { direction: 'forward', lanes });
+        const claimant = { lane: `lane-${lane}`, since: Date.now() };
+        await runSlice(target, job, { claimant, pace }).finally(() => pace.close());
+      };
       try {
         return await seconds(() => Promise.all(Array.from({ length: lanes }, (_, lane) => work(lane))));
       } finally {

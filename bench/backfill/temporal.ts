@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig } from '../../src/config.ts';
 import { CONTROL_QUEUE, phaseWorkflowId } from '../../src/contracts/names.ts';
@@ -73,6 +74,28 @@ export class DurableRuns {
 
   /** Starts the plan, which has one phase, and waits for its end. @throws when the run fails. */
   async run(input: PlanInput): Promise<DurableRun> {
+    const { runId, handle } = await this.#start(input);
+    await handle.result();
+    const phase = await this.#client.workflow.getHandle(phaseWorkflowId(runId, 'fill')).describe();
+    const run = await handle.describe();
+    if (!phase.closeTime) throw new Error(`the backfill of ${runId} has no end`);
+    return {
+      seconds: (phase.closeTime.getTime() - phase.startTime.getTime()) / 1_000,
+      historyEvents: phase.historyLength + run.historyLength,
+    };
+  }
+
+  /** Starts the plan and ends it after so long, or when it ends by itself; what it has committed stays. */
+  async runFor(input: PlanInput, ms: number): Promise<void> {
+    const { runId, handle } = await this.#start(input);
+    const ended = await Promise.race([handle.result().then(() => true), setTimeout(ms, false)]);
+    if (ended) return;
+    for (const id of [runId, phaseWorkflowId(runId, 'fill')]) {
+      await this.#client.workflow.getHandle(id).terminate('its time is over');
+    }
+  }
+
+  async #start(input: PlanInput) {
     this.#count += 1;
     const plan = parsePlan({ ...input, name: `bench-${this.#count}` });
     const runId = `${plan.name}-run`;
@@ -99,19 +122,12 @@ export class DurableRuns {
       startedBy: STARTED_BY,
       timeScale: 1,
     };
-    const { workflow } = this.#client;
-    await workflow.execute(MIGRATION_WORKFLOW, {
+    const handle = await this.#client.workflow.start(MIGRATION_WORKFLOW, {
       workflowId: runId,
       taskQueue: CONTROL_QUEUE,
       args: [migration],
     });
-    const phase = await workflow.getHandle(phaseWorkflowId(runId, 'fill')).describe();
-    const run = await workflow.getHandle(runId).describe();
-    if (!phase.closeTime) throw new Error(`the backfill of ${runId} has no end`);
-    return {
-      seconds: (phase.closeTime.getTime() - phase.startTime.getTime()) / 1_000,
-      historyEvents: phase.historyLength + run.historyLength,
-    };
+    return { runId, handle };
   }
 
   async close(): Promise<void> {

@@ -98,7 +98,12 @@ describe('a backfill pages by', () => {
 
     expect(counts).toMatchObject({ processed: rows.length, migrated: rows.length, failed: 0 });
     expect(await bench.sql('SELECT DISTINCT new, writes FROM t')).toEqual([{ new: 7, writes: 1 }]);
-    expect(await undoToEnd(bench.target, job)).toEqual({ done: true, restored: rows.length, kept: 0, rows: rows.length });
+    expect(await undoToEnd(bench.target, job)).toEqual({
+      done: true,
+      restored: rows.length,
+      kept: 0,
+      rows: rows.length,
+    });
     await bench.sql('ALTER TABLE t DISABLE TRIGGER counts; UPDATE t SET writes = 0');
     expect(await bench.contents('t')).toEqual(before);
   });

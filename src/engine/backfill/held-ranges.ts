@@ -70,9 +70,13 @@ export class HeldRanges {
     const ahead = this.#ahead;
     const range = this.present;
     if (!ahead) return undefined;
-    const batch = await ahead.take(restOf(range), rows);
-    if (batch.end) ahead.begin({ after: batch.end, upTo: range.upTo }, rows);
-    else this.#upcoming ??= this.#beginNext(ahead, rows);
+    const following = async () => {
+      const next = await this.#claimUpcoming(ahead);
+      return next && restOf(next);
+    };
+    const batch = await ahead.take(restOf(range), rows, following);
+    if (batch.end) ahead.begin({ after: batch.end, upTo: range.upTo }, rows, following);
+    else this.#beginUpcoming(ahead, rows);
     return batch;
   }
 
@@ -112,13 +116,17 @@ export class HeldRanges {
     return claimRange(session, this.#owner, this.#claimant, this.leaseMs);
   }
 
-  #beginNext(ahead: ReadAhead, rows: number): Promise<Range | undefined> {
-    const claimed = ahead.run((reader) => this.#claimOn(reader));
-    claimed.then(
-      (next) => next && ahead.begin(restOf(next), rows),
+  #claimUpcoming(ahead: ReadAhead): Promise<Range | undefined> {
+    this.#upcoming ??= ahead.run((reader) => this.#claimOn(reader));
+    return this.#upcoming;
+  }
+
+  #beginUpcoming(ahead: ReadAhead, rows: number): void {
+    this.#claimUpcoming(ahead).then(
+      // Short ranges are read when they are come to: what follows the upcoming range would be a third one to hold.
+      (next) => next && ahead.begin(restOf(next), rows, async () => undefined),
       () => undefined,
     );
-    return claimed;
   }
 }
 

@@ -24,10 +24,14 @@ import { contextOf } from './context.ts';
 
 /** More ranges than lanes, so that none of them ends long before the others; each claim costs a round trip. */
 const MOST_RANGES = 64;
-const ROWS_PER_RANGE = 20_000;
+const ROWS_PER_RANGE = 100_000;
+/** Tables that one such range would hold are cut as well, for lanes to share what their transform takes its time for. */
+const FEWEST_RANGES = 16;
+const RANGES_PER_LANE = 2;
+const FEWEST_ROWS_PER_RANGE = 5_000;
 
 export type OpenOptions = SliceOptions & {
-  /** Rows of the table per range, about; there are at most 64 ranges. */
+  /** Rows of the table per range, about; there are at most 64 ranges. Chosen by the size of the table unless given. */
   rowsPerRange?: number | undefined;
 };
 
@@ -60,7 +64,12 @@ async function pin(
   checkpoint: Checkpoint,
   { rowsPerRange }: OpenOptions,
 ): Promise<Checkpoint> {
-  const upperBound = await cutTable(session, table, { id: checkpoint.id, runId: job.runId, rowsPerRange });
+  const upperBound = await cutTable(session, table, {
+    id: checkpoint.id,
+    runId: job.runId,
+    rowsPerRange,
+    lanes: job.phase.parallelism,
+  });
   await pinCheckpoint(session, checkpoint, {
     keyColumns: table.key.map((column) => column.name),
     writtenColumns: writtenColumns(job),
@@ -97,12 +106,12 @@ async function beginJournal(session: Session, runId: string, context: BatchConte
 export async function cutTable(
   session: Session,
   table: BackfillTable,
-  work: { id: string; runId: string; rowsPerRange: number | undefined },
+  work: { id: string; runId: string; rowsPerRange: number | undefined; lanes: number },
 ): Promise<Key | null> {
   const upperBound = await findUpperBound(session, table);
   if (!upperBound) return null;
   const rows = await estimateRows(session, table, undefined);
-  const ranges = Math.min(MOST_RANGES, Math.ceil(rows / (work.rowsPerRange ?? ROWS_PER_RANGE)));
+  const ranges = rangesFor(rows, work);
   const bounds = await cutRanges(session, table, upperBound, ranges, rows);
   await insertRanges(session, work.id, work.runId, bounds);
   return upperBound;
@@ -130,4 +139,15 @@ function refuseChangedKey(table: BackfillTable, { keyColumns }: Checkpoint): voi
         `(${names.join(', ')}) now; bring it back, or roll back and start a new run`,
     );
   }
+}
+
+/** Fewer ranges are faster, as the batches at their ends are small; more of them can be shared by more lanes. */
+function rangesFor(
+  rows: number,
+  { rowsPerRange, lanes }: { rowsPerRange: number | undefined; lanes: number },
+): number {
+  if (rowsPerRange !== undefined) return Math.min(MOST_RANGES, Math.ceil(rows / rowsPerRange));
+  const shared = Math.max(FEWEST_RANGES, lanes * RANGES_PER_LANE);
+  const fewest = Math.min(shared, Math.ceil(rows / FEWEST_ROWS_PER_RANGE));
+  return Math.min(MOST_RANGES, Math.max(fewest, Math.ceil(rows / ROWS_PER_RANGE)));
 }

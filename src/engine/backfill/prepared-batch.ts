@@ -1,7 +1,7 @@
 import { addCounts, NO_ROWS, type RowCounts } from '../../domain/counts.ts';
 import { findBatchEnd } from '../../targets/postgres/backfill/find-key.ts';
 import type { KeyRange } from '../../targets/postgres/backfill/key-range.ts';
-import { lastKeyIn, readBatch } from '../../targets/postgres/backfill/read-batch.ts';
+import { type BatchText, lastKeyIn, readBatch } from '../../targets/postgres/backfill/read-batch.ts';
 import type { Key } from '../../targets/postgres/backfill/table.ts';
 import { textsOf } from '../../targets/postgres/backfill/text-array.ts';
 import {
@@ -13,6 +13,7 @@ import type { HeldSession, Session } from '../../targets/target.ts';
 import { breather } from '../transform/breather.ts';
 import { type DerivedBatch, deriveBatch, type WriteGroup } from '../transform/derive-batch.ts';
 import { prefetch } from '../transform/prefetch.ts';
+import type { Lookups } from '../transform/threads.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { BatchContext, BatchResult } from './batch.ts';
 import { expectingFewConflicts, migrateRows } from './migrate.ts';
@@ -28,43 +29,52 @@ export type PreparedBatch = {
   derived: DerivedBatch;
 };
 
+/** The next rows of a range as they were read, without locking one. */
+export type ReadRows = Omit<PreparedBatch, 'derived'> & { text: BatchText };
+
 /**
- * Reads the next rows of a range and derives them; the transactions of the reader are over before the transform computes.
+ * Reads the next rows of a range in a transaction of its own.
  * @returns undefined when the rows are too long to hold so many of them at once.
  */
-export async function prepareBatch(
+export async function readRows(
   reader: HeldSession,
-  context: BatchContext,
+  { table, where }: BatchContext,
   transform: Transform,
   rest: KeyRange,
   rows: number,
-): Promise<PreparedBatch | undefined> {
-  const { table, where, written } = context;
-  const reads = readColumns(table, transform);
+): Promise<ReadRows | undefined> {
   const { end, read } = await reader.transaction(async (session) => {
     // Where every row is to be read, the last one that is says where the batch ends.
     const found = where === undefined ? undefined : await findBatchEnd(session, table, rest, rows);
     const read = await readBatch(session, table, {
-      columns: reads,
+      columns: readColumns(table, transform),
       where,
       range: { ...rest, upTo: found ?? rest.upTo },
       limit: where === undefined ? rows : undefined,
       unbounded: rows === 1,
     });
     const isFull = where === undefined && read?.count === rows;
-    return { end: isFull ? lastKeyIn(table, read.text) : found, read };
+    return { end: isFull ? lastKeyIn(table, read) : found, read };
   });
   if (!read) return undefined;
-  const span = { ...rest, upTo: end ?? rest.upTo };
-  const { text } = read;
-  const shape = { keys: table.key.length, reads, written };
-  const derived = context.threads
-    ? await context.threads.deriveBatch(transform, shape, text, reader)
+  return { rows, span: { ...rest, upTo: end ?? rest.upTo }, end, text: read };
+}
+
+/** Derives rows that were read; no transaction is open meanwhile, but for what the transform looks up. */
+export async function deriveRead(
+  { table, written, threads }: BatchContext,
+  transform: Transform,
+  { text, ...read }: ReadRows,
+  lookups: Lookups,
+): Promise<PreparedBatch> {
+  const shape = { key: table.key, reads: readColumns(table, transform), written };
+  const derived = threads
+    ? await threads.deriveBatch(transform, shape, text, lookups)
     : await deriveBatch(transform, shape, text, {
-        prefetch: (found) => reader.transaction((session) => prefetch(session, transform, found)),
-        between: breather(reader.signal),
+        prefetch: (found) => lookups.transaction((session) => prefetch(session, transform, found)),
+        between: breather(lookups.signal),
       });
-  return { rows, span, end, derived };
+  return { ...read, derived };
 }
 
 /**

@@ -1,11 +1,11 @@
 import { hasRowVersions } from '../../targets/postgres/backfill/has-row-versions.ts';
 import type { KeyRange } from '../../targets/postgres/backfill/key-range.ts';
 import { PINNED_SESSION } from '../../targets/postgres/backfill/pin-session.ts';
-import type { HeldSession, Session, Target } from '../../targets/target.ts';
+import type { HeldSession, Target } from '../../targets/target.ts';
 import { batchOptions, type SliceOptions } from '../job.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { BatchContext } from './batch.ts';
-import { type PreparedBatch, prepareBatch } from './prepared-batch.ts';
+import { deriveRead, type PreparedBatch, type ReadRows, readRows } from './prepared-batch.ts';
 
 /** A prepared batch may have so many times the rows that are allowed by now; the next one will have fewer. */
 const SLACK = 1.25;
@@ -38,12 +38,21 @@ export async function withReadAhead<T>(
   });
 }
 
-/** Prepares the next batch of a lane while its present one is being written; there is never more than one ahead. */
+/** What a lane works on after its present range; undefined when there is nothing to be had. */
+type Following = () => Promise<KeyRange | undefined>;
+
+type Next<T> = { rest: KeyRange; rows: number; got: Promise<T> };
+
+/**
+ * Prepares the next batch of a lane while its present one is being written, and reads the one after that while this one is
+ * being derived; there are never more ahead.
+ */
 export class ReadAhead {
   readonly #reader: HeldSession;
   readonly #context: BatchContext;
   readonly #transform: Transform;
-  #next: { rest: KeyRange; rows: number; batch: Promise<PreparedBatch> } | undefined;
+  #next: Next<PreparedBatch> | undefined;
+  #afterNext: Next<ReadRows> | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
   /** Rows that could be held at once, when more could not. */
   #mostRows = Number.POSITIVE_INFINITY;
@@ -54,29 +63,48 @@ export class ReadAhead {
     this.#transform = transform;
   }
 
-  /** Begins to prepare the first so many rows of the rest of a range. */
-  begin(rest: KeyRange, rows: number): void {
-    const batch = this.#prepare(rest, rows);
-    batch.catch(() => undefined);
-    this.#next = { rest, rows, batch };
+  /**
+   * Begins to prepare the first so many rows of the rest of a range.
+   * @param following asked for what comes after the range once its last rows are read.
+   */
+  begin(rest: KeyRange, rows: number, following: Following): void {
+    const read = taken(this.#afterNext, rest, rows) ?? this.#read(rest, rows);
+    this.#afterNext = undefined;
+    const next = { rest, rows, got: read.then((found) => this.#derive(found)) };
+    next.got.catch(() => undefined);
+    this.#next = next;
+    read
+      .then(async ({ end }) => {
+        const on = end ? { after: end, upTo: rest.upTo } : await following();
+        if (on && this.#next === next) this.#readOn(on, rows);
+      })
+      .catch(() => undefined);
   }
 
   /** The batch of the first so many rows, about; prepared now unless it is at hand. */
-  take(rest: KeyRange, rows: number): Promise<PreparedBatch> {
-    const next = this.#next;
-    this.#next = undefined;
-    const fits = next && next.rows <= rows * SLACK && isSame(next.rest, rest);
-    return fits ? next.batch : this.#prepare(rest, rows);
+  async take(rest: KeyRange, rows: number, following: Following): Promise<PreparedBatch> {
+    if (!taken(this.#next, rest, rows)) this.begin(rest, rows, following);
+    const next = this.#next as Next<PreparedBatch>;
+    try {
+      return await next.got;
+    } finally {
+      if (this.#next === next) this.#next = undefined;
+    }
   }
 
   /** Forgets what is at hand: nobody knows how old it will be when it is asked for. */
   drop(): void {
     this.#next = undefined;
+    this.#afterNext = undefined;
   }
 
   /** Runs a statement when the connection is free. */
-  run<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn.then(() => work(this.#reader));
+  run<T>(work: (session: HeldSession) => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(() => {
+      // What is still being derived when all has ended may ask for a connection that is no longer this one's.
+      this.#reader.signal?.throwIfAborted();
+      return work(this.#reader);
+    });
     this.#lastTurn = turn.catch(() => undefined);
     return turn;
   }
@@ -86,16 +114,34 @@ export class ReadAhead {
     await this.#lastTurn;
   }
 
-  #prepare(rest: KeyRange, asked: number): Promise<PreparedBatch> {
+  #readOn(rest: KeyRange, rows: number): void {
+    const got = this.#read(rest, rows);
+    got.catch(() => undefined);
+    this.#afterNext = { rest, rows, got };
+  }
+
+  #read(rest: KeyRange, asked: number): Promise<ReadRows> {
     return this.run(async () => {
       for (;;) {
         const rows = Math.min(asked, this.#mostRows);
-        const batch = await prepareBatch(this.#reader, this.#context, this.#transform, rest, rows);
-        if (batch) return batch;
+        const read = await readRows(this.#reader, this.#context, this.#transform, rest, rows);
+        if (read) return read;
         this.#mostRows = Math.ceil(rows / 2);
       }
     });
   }
+
+  #derive(read: ReadRows): Promise<PreparedBatch> {
+    return deriveRead(this.#context, this.#transform, read, {
+      signal: this.#reader.signal,
+      transaction: (work) => this.run((reader) => reader.transaction(work)),
+    });
+  }
+}
+
+/** What was begun, when it is the first so many rows of the rest of a range, or not many more. */
+function taken<T>(next: Next<T> | undefined, rest: KeyRange, rows: number): Promise<T> | undefined {
+  return next && next.rows <= rows * SLACK && isSame(next.rest, rest) ? next.got : undefined;
 }
 
 function isSame(a: KeyRange, b: KeyRange): boolean {

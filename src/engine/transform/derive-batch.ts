@@ -1,15 +1,19 @@
-import { decodeCell, type RowValue } from '../../targets/postgres/backfill/decode.ts';
-import { rowsOf } from '../../targets/postgres/backfill/read-batch.ts';
+import type { RowValue } from '../../targets/postgres/backfill/decode.ts';
+import {
+  type BatchText,
+  cellsOf,
+  decoderOf,
+  keyDecoderOf,
+} from '../../targets/postgres/backfill/read-batch.ts';
 import type { BackfillColumn, Key } from '../../targets/postgres/backfill/table.ts';
 import { TextArray } from '../../targets/postgres/backfill/text-array.ts';
 import type { RowVersions } from '../../targets/postgres/backfill/write-batch.ts';
 import type { Transform, TransformRow } from './definition.ts';
 import { type Derived, type DeriveHooks, deriveAt } from './derive-rows.ts';
 
-/** How the rows of a batch's text are made up. */
+/** How the rows of a batch are made up. */
 export type BatchShape = {
-  /** Number of the key's columns. */
-  keys: number;
+  key: readonly BackfillColumn[];
   reads: readonly BackfillColumn[];
   written: readonly BackfillColumn[];
 };
@@ -26,40 +30,59 @@ export type DerivedBatch = {
 
 export type WriteGroup = { columns: readonly BackfillColumn[]; rows: RowVersions & { values: Uint8Array[] } };
 
-/** Runs the transform over the rows of a text as `readBatch` gives it. No row can fail the batch; a failing prefetch does. */
+/** Runs the transform over the rows of a batch. No row can fail it; a failing prefetch does. */
 export async function deriveBatch(
   transform: Transform,
-  { keys, reads, written }: BatchShape,
-  text: string,
+  shape: BatchShape,
+  text: BatchText,
   hooks: DeriveHooks,
 ): Promise<DerivedBatch> {
-  const rows = rowsOf(text);
-  const batch = new BatchBuilder(keys);
+  const rows = new BatchRows(shape, text);
+  const batch = new BatchBuilder(shape.key.length);
   const lookups =
-    transform.prefetch && (await hooks.prefetch(rows.map((row) => decodeRow(reads, parse(row), keys))));
-  for (const [place, json] of rows.entries()) {
-    const cells = parse(json);
-    const row = decodeRow(reads, cells, keys);
-    batch.add(cells, row, deriveAt(place, hooks, transform, row, lookups, written));
+    transform.prefetch &&
+    (await hooks.prefetch(Array.from({ length: rows.count }, (_, place) => rows.row(place))));
+  for (let place = 0; place < rows.count; place += 1) {
+    const row = rows.row(place);
+    batch.add(rows.identity(place), row, deriveAt(place, hooks, transform, row, lookups, shape.written));
     const rest = hooks.between?.();
     if (rest instanceof Promise) await rest;
   }
   return batch.finish();
 }
 
-function parse(row: string): RowValue[] {
-  return JSON.parse(row) as RowValue[];
-}
+/** A row's key and version, as texts. */
+type Identity = readonly string[];
 
-/** The columns come after the key's values and the version. */
-function decodeRow(reads: readonly BackfillColumn[], cells: readonly RowValue[], keys: number): TransformRow {
-  const row: TransformRow = {};
-  let at = keys;
-  for (const column of reads) {
-    at += 1;
-    row[column.name] = decodeCell(column, cells[at] ?? null);
+class BatchRows {
+  readonly count: number;
+  readonly #identities: { cells: string[]; textOf: (cell: string) => string }[];
+  readonly #reads: { name: string; cells: string[]; decoded: (cell: string) => RowValue }[];
+
+  constructor({ key, reads }: BatchShape, { columns, count }: BatchText) {
+    this.count = count;
+    const cellsAt = (i: number) => cellsOf({ columns, count }, i);
+    const version = { cells: cellsAt(key.length), textOf: (cell: string) => cell };
+    this.#identities = [
+      ...key.map((column, i) => ({ cells: cellsAt(i), textOf: keyDecoderOf(column) })),
+      version,
+    ];
+    this.#reads = reads.map((column, i) => ({
+      name: column.name,
+      cells: cellsAt(key.length + 1 + i),
+      decoded: decoderOf(column),
+    }));
   }
-  return row;
+
+  identity(place: number): Identity {
+    return this.#identities.map(({ cells, textOf }) => textOf(cells[place] ?? ''));
+  }
+
+  row(place: number): TransformRow {
+    const row: TransformRow = {};
+    for (const { name, cells, decoded } of this.#reads) row[name] = decoded(cells[place] ?? '');
+    return row;
+  }
 }
 
 /** Sorts rows by what becomes of them, and encodes them for the database on the way. */
@@ -76,16 +99,16 @@ class BatchBuilder {
     this.#unwritten = new RowsBuilder(keys);
   }
 
-  add(cells: readonly RowValue[], row: TransformRow, outcome: Derived['outcome']): void {
+  add(identity: Identity, row: TransformRow, outcome: Derived['outcome']): void {
     if (outcome.outcome === 'migrated') {
-      this.#groupOf(outcome.columns).add(cells, outcome.values);
+      this.#groupOf(outcome.columns).add(identity, outcome.values);
       return;
     }
     if (outcome.outcome !== 'skipped') {
-      const key = cells.slice(0, this.#keys) as Key;
+      const key: Key = identity.slice(0, this.#keys);
       this.#setAside.push({ place: this.#unwritten.count, key, row, outcome });
     }
-    this.#unwritten.add(cells);
+    this.#unwritten.add(identity);
   }
 
   finish(): DerivedBatch {
@@ -117,9 +140,9 @@ class RowsBuilder {
     return this.#versions.length;
   }
 
-  add(cells: readonly RowValue[]): void {
-    for (const [i, array] of this.#keys.entries()) array.add(cells[i] as string);
-    this.#versions.add(cells[this.#keys.length] as string);
+  add(identity: Identity): void {
+    for (const [i, array] of this.#keys.entries()) array.add(identity[i] ?? '');
+    this.#versions.add(identity[this.#keys.length] ?? '');
   }
 
   finish(): RowVersions {
@@ -142,8 +165,8 @@ class GroupBuilder {
     this.#values = columns.map(() => new TextArray());
   }
 
-  add(cells: readonly RowValue[], values: readonly (string | null)[]): void {
-    this.#rows.add(cells);
+  add(identity: Identity, values: readonly (string | null)[]): void {
+    this.#rows.add(identity);
     for (const [i, array] of this.#values.entries()) array.add(values[i] ?? null);
   }
 

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { BatchText } from '../../targets/postgres/backfill/read-batch.ts';
 import type { TextRow } from '../../targets/postgres/backfill/read-range.ts';
 import type { BackfillColumn } from '../../targets/postgres/backfill/table.ts';
 import type { Row } from '../../targets/target.ts';
@@ -22,7 +23,7 @@ export type ThreadTask = {
 };
 
 export type Work =
-  | { kind: 'batch'; shape: BatchShape; text: string }
+  | { kind: 'batch'; shape: BatchShape; text: BatchText }
   | {
       kind: 'rows';
       reads: readonly BackfillColumn[];

@@ -1,3 +1,4 @@
+import type { BatchText } from '../../targets/postgres/backfill/read-batch.ts';
 import type { TextRow } from '../../targets/postgres/backfill/read-range.ts';
 import { readOnly } from '../../targets/postgres/backfill/savepoint.ts';
 import type { BackfillColumn } from '../../targets/postgres/backfill/table.ts';
@@ -50,7 +51,7 @@ export class TransformThreads {
   async deriveBatch(
     transform: Transform,
     shape: BatchShape,
-    text: string,
+    text: BatchText,
     lookups: Lookups,
   ): Promise<DerivedBatch> {
     const batch = await this.#run<DerivedBatch>(transform, { kind: 'batch', shape, text }, lookups);

@@ -40,7 +40,12 @@ export async function openVerification(
     const copies = await copiesOf(session, context);
     if (isNew) {
       await closeDifferences(session, runId, job.backfill.name);
-      const upTo = await cutTable(session, context.table, { id, runId, rowsPerRange: options.rowsPerRange });
+      const upTo = await cutTable(session, context.table, {
+        id,
+        runId,
+        rowsPerRange: options.rowsPerRange,
+        lanes: context.phase.parallelism,
+      });
       if (copies) await coverCopiesBeyond(session, copies, { id, runId, after: upTo ?? undefined });
       await setEstimate(session, id, await estimateOrGuess(session, context.table, context.where));
     }

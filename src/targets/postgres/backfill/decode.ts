@@ -26,13 +26,6 @@ export function decode(column: BackfillColumn, text: string | null): RowValue {
   }
 }
 
-/** {@link decode} for a cell that is JSON already: parsed JSON, a number, a boolean, or the text of all else. */
-export function decodeCell({ kind }: BackfillColumn, cell: RowValue): RowValue {
-  return typeof cell === 'string' && (kind === 'timestamptz' || kind === 'timestamp')
-    ? isoTimestamp(cell)
-    : cell;
-}
-
 /** `infinity` and years before Christ have no ISO form here and stay as they are. */
 function isoTimestamp(text: string): string {
   const match = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(\+00)?$/.exec(text);

@@ -1,13 +1,14 @@
 import type { Session } from '../../target.ts';
+import { decode, type RowValue } from './decode.ts';
 import { isAmong, type KeyRange, keyOrder } from './key-range.ts';
 import { Params, parenthesised } from './sql.ts';
-import { type BackfillColumn, type BackfillTable, type Key, ref } from './table.ts';
+import { type BackfillColumn, type BackfillTable, type ColumnKind, type Key, ref } from './table.ts';
 
 /** Longest text of a batch, in bytes; some of them are held at a time, and what they are parsed to is larger. */
 const MOST_BYTES = 64 * 2 ** 20;
 
-/** Types whose text holds nothing that JSON would escape. */
-const PLAIN_TYPES = new Set([
+const BARE_KINDS = new Set<ColumnKind>(['json', 'integer', 'boolean']);
+const BARE_TYPES = new Set([
   'bigint',
   'numeric',
   'real',
@@ -29,18 +30,22 @@ export type ReadBatch = {
   unbounded?: boolean | undefined;
 };
 
+/**
+ * The rows of a batch, column by column: the key's columns, the rows' versions, then the columns that were asked for; each as
+ * one text, for which the server, the protocol and the driver take less than half of what they take for single rows.
+ */
 export type BatchText = {
-  text: string;
+  /** {@link cellsOf} takes each apart. */
+  columns: string[];
   /** Of the rows in it. */
   count: number;
 };
 
-/** Between the rows of a batch's text. JSON holds no control character but white space, and this is none. */
+/** Between the rows of a column's text. JSON holds no control character but white space, and this is none. */
 const ROW_SEPARATOR = '\x1e';
 
 /**
- * Reads rows as one text, for which the protocol and the driver take less than half of what they take for single rows:
- * {@link rowsOf} takes it apart. Nothing is locked; the version tells later whether a row is still the same.
+ * Reads rows column by column. Nothing is locked; the version tells later whether a row is still the same.
  * @returns undefined when the text is too long to hold, unless it is wanted at any length.
  */
 export async function readBatch(
@@ -49,55 +54,73 @@ export async function readBatch(
   { columns, where, range, limit, unbounded }: ReadBatch,
 ): Promise<BatchText | undefined> {
   const params = new Params();
-  const items = [
-    ...table.key.map((column) => keyItem(table, column)),
-    `'"' || ${table.alias}.xmin::text || '"'`,
-    ...columns.map((column) => item(table, column)),
+  const cells = [
+    ...table.key.map((column) => cell(table, column)),
+    `${table.alias}.xmin::text`,
+    ...columns.map((column) => cell(table, column)),
   ];
-  const fits = unbounded ? 'true' : `octet_length(cutover_text) <= ${MOST_BYTES}`;
-  const { rows } = await session.query<{ text: string | null; count: number }>(
-    `SELECT CASE WHEN ${fits} THEN cutover_text END AS text, cutover_count::int AS count
-       FROM (SELECT string_agg(cutover_row, '${ROW_SEPARATOR}') AS cutover_text, count(*) AS cutover_count
-               FROM (SELECT '[' || ${items.join(` || ',' || `)} || ']' AS cutover_row
-                       FROM ${table.qualifiedName}
-                      WHERE ${isAmong(table, range, params)}${where === undefined ? '' : ` AND ${parenthesised(where)}`}
-                      ORDER BY ${keyOrder(table)}
-                      ${limit === undefined ? '' : `LIMIT ${params.add(limit)}`}) AS cutover_rows) AS cutover_batch`,
+  const texts = cells.map((_, i) => `cutover_t${i}`);
+  const length = texts.map((text) => `octet_length(${text})`).join(' + ');
+  const given = texts.map((text) => (unbounded ? text : `CASE WHEN fits THEN ${text} END AS ${text}`));
+  const { rows } = await session.query<{ count: number; fits: boolean } & Record<string, string>>(
+    `SELECT count, fits, ${given.join(', ')}
+       FROM (SELECT *, ${length} <= ${MOST_BYTES} AS fits
+               FROM (SELECT count(*)::int AS count,
+                            ${texts.map((text, i) => `string_agg(cutover_c${i}, '${ROW_SEPARATOR}') AS ${text}`).join(', ')}
+                       FROM (SELECT ${cells.map((sql, i) => `${sql} AS cutover_c${i}`).join(', ')}
+                               FROM ${table.qualifiedName}
+                              WHERE ${isAmong(table, range, params)}${where === undefined ? '' : ` AND ${parenthesised(where)}`}
+                              ORDER BY ${keyOrder(table)}
+                              ${limit === undefined ? '' : `LIMIT ${params.add(limit)}`}) AS cutover_rows) AS cutover_texts) AS cutover_batch`,
     params.values,
   );
-  const [{ text, count } = { text: null, count: 0 }] = rows;
-  if (count === 0) return { text: '', count };
-  return text === null ? undefined : { text, count };
+  const [read] = rows;
+  if (!read || read.count === 0) return { columns: [], count: 0 };
+  if (!read.fits && !unbounded) return undefined;
+  return { columns: texts.map((text) => read[text] ?? ''), count: read.count };
 }
 
 /**
- * The rows of a batch's text, one after the other, each an array in JSON: the values of the key, the row's version, and the
- * columns that were asked for, {@link decodeCell} of which is what a transform sees. Parsed all at once they would live
- * long enough to keep the garbage collector busier than everything else.
+ * A column's cells, one for each row; {@link decoderOf} tells what they are. Parsed all at once they would live long enough to
+ * keep the garbage collector busier than everything else.
+ * @throws Error when the server gave another number of them: rows must not be mixed up.
  */
-export function rowsOf(text: string): string[] {
-  return text === '' ? [] : text.split(ROW_SEPARATOR);
+export function cellsOf({ columns, count }: BatchText, column: number): string[] {
+  const cells = count === 0 ? [] : (columns[column] ?? '').split(ROW_SEPARATOR);
+  if (cells.length !== count)
+    throw new Error(`${count} rows were read with ${cells.length} cells of a column`);
+  return cells;
 }
 
-/** The key of the last row of a batch's text, which must not be empty. */
-export function lastKeyIn(table: BackfillTable, text: string): Key {
-  const row: unknown[] = JSON.parse(text.slice(text.lastIndexOf(ROW_SEPARATOR) + 1));
-  return row.slice(0, table.key.length).map(String);
+/** The key of the last row of a batch, which must not be empty. */
+export function lastKeyIn(table: BackfillTable, { columns }: BatchText): Key {
+  return table.key.map((column, i) => {
+    const text = columns[i] ?? '';
+    return keyDecoderOf(column)(text.slice(text.lastIndexOf(ROW_SEPARATOR) + 1));
+  });
 }
 
-/** Keys are texts, whatever their type. */
-function keyItem(table: BackfillTable, column: BackfillColumn): string {
+/** What turns a cell of the key into the text of its value. */
+export function keyDecoderOf(column: BackfillColumn): (cell: string) => string {
+  return isBare(column) ? (cell) => cell : (cell) => JSON.parse(cell) as string;
+}
+
+/** What turns a cell into the value that a transform sees. */
+export function decoderOf(column: BackfillColumn): (cell: string) => RowValue {
+  const textOf = keyDecoderOf(column);
+  return (cell) => (cell === NULL_CELL ? null : decode(column, textOf(cell)));
+}
+
+const NULL_CELL = 'null';
+
+/** The value's text, as a JSON string where it may hold anything; no value but NULL reads `null`, and JSON's own. */
+function cell(table: BackfillTable, column: BackfillColumn): string {
   const text = `${ref(table, column)}::text`;
-  return column.kind === 'integer' ? `'"' || ${text} || '"'` : asJsonString(column, text);
+  const value = isBare(column) ? text : `to_json(${text})::text`;
+  return column.nullable ? `coalesce(${value}, '${NULL_CELL}')` : value;
 }
 
-function item(table: BackfillTable, column: BackfillColumn): string {
-  const text = `${ref(table, column)}::text`;
-  const isJson = column.kind === 'json' || column.kind === 'integer' || column.kind === 'boolean';
-  const value = isJson ? text : asJsonString(column, text);
-  return column.nullable ? `coalesce(${value}, 'null')` : value;
-}
-
-function asJsonString({ castType }: BackfillColumn, text: string): string {
-  return PLAIN_TYPES.has(castType) ? `'"' || ${text} || '"'` : `to_json(${text})::text`;
+/** Does the text of its values need no quotes to be told from NULL and from the next row? */
+function isBare({ kind, castType }: BackfillColumn): boolean {
+  return BARE_KINDS.has(kind) || BARE_TYPES.has(castType);
 }
