@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { runSlice } from '../../src/engine/backfill/slice.ts';
 import { openPace } from '../../src/engine/load/pace.ts';
 import { TransformRegistry } from '../../src/engine/transform/transform.ts';
@@ -24,21 +24,38 @@ export const singleInsert: Form = {
 /** What a careful person writes by hand: keyset batches of prepared statements with a checkpoint, and no more. */
 export const bareLoop: Form = {
   name: 'bare loop of the same statements, 1 connection',
-  run: async ({ client }) => {
-    await client.query(
-      'CREATE SCHEMA cutover; CREATE TABLE cutover.cursor (at bigint); INSERT INTO cutover.cursor VALUES (0)',
-    );
-    return seconds(() => loop(client));
-  },
+  run: (workload) => bareLoops(workload, 1),
 };
 
-async function loop(client: pg.Client): Promise<void> {
-  for (let after = '0'; ; ) {
+/** What the machine has to give to two connections, whoever uses them. */
+export const bareLoops2: Form = {
+  name: 'bare loops of the same statements, 2 connections',
+  run: (workload) => bareLoops(workload, 2),
+};
+
+/** Each loop on a connection of its own, over its share of the keys. */
+async function bareLoops({ client, url, rows }: Workload, loops: number): Promise<number> {
+  await client.query('CREATE SCHEMA cutover; CREATE TABLE cutover.cursor (loop int PRIMARY KEY, at bigint)');
+  const clients = Array.from({ length: loops }, () => new pg.Client({ connectionString: url }));
+  await Promise.all(clients.map((one) => one.connect()));
+  try {
+    return await seconds(() =>
+      Promise.all(clients.map((one, i) => loop(one, i, (rows * i) / loops, (rows * (i + 1)) / loops))),
+    );
+  } finally {
+    await Promise.all(clients.map((one) => one.end()));
+  }
+}
+
+async function loop(client: pg.Client, number: number, from: number, to: number): Promise<void> {
+  await client.query('INSERT INTO cutover.cursor VALUES ($1, $2)', [number, Math.round(from)]);
+  for (let after = String(Math.round(from)); ; ) {
     await client.query('BEGIN');
     const { rows } = await client.query({
       name: 'batch-end',
-      text: 'SELECT max(id) AS upto FROM (SELECT id FROM items WHERE id > $1 ORDER BY id LIMIT 5000) AS batch',
-      values: [after],
+      text: `SELECT max(id) AS upto
+               FROM (SELECT id FROM items WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 5000) AS batch`,
+      values: [after, Math.round(to)],
     });
     const upTo = rows[0].upto;
     if (upTo === null) break;
@@ -47,7 +64,11 @@ async function loop(client: pg.Client): Promise<void> {
       text: `UPDATE items SET migrated = ${EXPRESSION} WHERE id > $1 AND id <= $2`,
       values: [after, upTo],
     });
-    await client.query({ name: 'cursor', text: 'UPDATE cutover.cursor SET at = $1', values: [upTo] });
+    await client.query({
+      name: 'cursor',
+      text: 'UPDATE cutover.cursor SET at = $2 WHERE loop = $1',
+      values: [number, upTo],
+    });
     await client.query('COMMIT');
     after = upTo;
   }

@@ -3,7 +3,7 @@ import { loadConfig } from '../../src/config.ts';
 import { startPostgres } from '../../src/dev/postgres.ts';
 import { type BenchRow, median, row } from '../support/report.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { bareLoop, ENGINE_FORMS, type Form, singleInsert, singleUpdate } from './forms.ts';
+import { bareLoop, bareLoops2, ENGINE_FORMS, type Form, singleInsert, singleUpdate } from './forms.ts';
 import { benchOltp } from './oltp.ts';
 import { installedPeers } from './peers.ts';
 import { type DurableRun, DurableRuns } from './temporal.ts';
@@ -52,7 +52,10 @@ export async function benchBackfill({ rows, repeat, say }: BackfillOptions): Pro
   }
 }
 
-const FORMS = { singleUpdate, bareLoop, ...ENGINE_FORMS, singleInsert } satisfies Record<string, Form>;
+const FORMS = { singleUpdate, bareLoop, bareLoops2, ...ENGINE_FORMS, singleInsert } satisfies Record<
+  string,
+  Form
+>;
 type Key = keyof typeof FORMS | 'temporal1' | 'temporal2';
 /** Rows per second by form. */
 type Speeds = (form: Key | (string & {})) => number;
@@ -157,13 +160,15 @@ function speedRows(speed: Speeds, events: { usual: number; tenfold: number }): B
   const insert = 'against one single INSERT … SELECT';
   return [
     rate('one single UPDATE', 'singleUpdate'),
-    rate(`bare loop of batches, ${update}`, 'bareLoop', 'singleUpdate'),
+    rate(`bare loop of batches, 1 connection, ${update}`, 'bareLoop', 'singleUpdate'),
+    rate(`bare loops of batches, 2 connections, ${update}`, 'bareLoops2', 'singleUpdate'),
     rate('engine, SQL UPDATE, 1 connection, against the bare loop', 'sql1', 'bareLoop'),
     rate(`engine, SQL UPDATE, 1 connection, ${update}`, 'sql1', 'singleUpdate'),
     rate(`engine, SQL UPDATE, 2 connections, ${update}`, 'sql2', 'singleUpdate'),
     rate(`engine, SQL UPDATE, 4 connections, ${update}`, 'sql4', 'singleUpdate'),
     rate(`SQL UPDATE through Temporal, 1 connection, ${update}`, 'temporal1', 'singleUpdate', '>= 0.97'),
     rate(`SQL UPDATE through Temporal, 2 connections, ${update}`, 'temporal2', 'singleUpdate', '>= 1.6'),
+    rate('SQL UPDATE through Temporal against bare loops, 2 connections', 'temporal2', 'bareLoops2'),
     rate('through Temporal, 1 connection, against the bare engine', 'temporal1', 'sql1', '>= 0.97'),
     rate('one single INSERT … SELECT', 'singleInsert'),
     rate(`engine, INSERT … SELECT, 1 connection, ${insert}`, 'insert1', 'singleInsert', '>= 0.97'),
