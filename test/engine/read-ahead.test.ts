@@ -3,6 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Pace } from '../../src/engine/backfill/pace.ts';
 import { runSlice } from '../../src/engine/backfill/slice.ts';
 import { defineTransform, migrated, type Transform } from '../../src/engine/transform/transform.ts';
+import { loadTable } from '../../src/targets/postgres/backfill/load-table.ts';
+import { TextArray } from '../../src/targets/postgres/backfill/text-array.ts';
+import { lockUnchanged } from '../../src/targets/postgres/backfill/write-batch.ts';
+import type { Session } from '../../src/targets/target.ts';
 import { type Bench, countWrites, openBench, runToEnd, transformJob } from './harness.ts';
 
 let bench: Bench;
@@ -109,11 +113,84 @@ describe('a lane that reads ahead', () => {
   it('takes fewer rows at a time when they are too long to be held', async () => {
     await bench.sql('ALTER TABLE t ADD COLUMN long text');
     await bench.sql(`UPDATE t SET long = repeat('long', 500000) WHERE id <= 80`);
+    // Nor are they read all at once to find the one at fault.
+    await bench.sql(`UPDATE t SET old = 'no number' WHERE id = 3`);
     const { transform, sizes } = sized();
     const reading = { ...transform, reads: ['old', 'long'] as const } as Transform;
     const job = transformJob('t', reading, { batchSize: 100, maxBatchSize: 100 });
+    expect(await runToEnd(bench.target, job)).toMatchObject({
+      processed: ROWS,
+      migrated: ROWS - 1,
+      failed: 1,
+    });
+    expect(Math.max(...sizes.slice(0, 3))).toBe(25);
+    // And more again where rows are short.
+    expect(Math.max(...sizes)).toBe(100);
+  });
+
+  it('claims no range while it stands by, whatever it was reading', async () => {
+    await bench.sql('DELETE FROM t WHERE id > 30');
+    const { transform, sizes } = sized();
+    // Two ranges; the rest of the first one is shorter than a batch, and read slowly.
+    const where = 'id <= 10 OR pg_sleep(0.02) IS NOT NULL';
+    const job = transformJob('t', transform, { where, batchSize: 10, maxBatchSize: 10 });
+    const claimed: number[] = [];
+    let readFor = 0;
+    const stop = new AbortController();
+    const pace: Pace = {
+      admit: async () => {
+        if (sizes.length === 0) return { kind: 'go', rows: 10 };
+        claimed.push((await ranges(job.runId)).filter(({ lane, done }) => lane !== null && !done).length);
+        if (sizes.length > 1) readFor += 1;
+        if (readFor > 20) stop.abort(new Error('seen enough'));
+        return { kind: 'stand-by', why: 'the load is high' };
+      },
+      took: () => {},
+      timedOut: () => {},
+    };
+    const options = { rowsPerRange: 15, pace, waitMs: 10, signal: stop.signal };
+    await expect(runSlice(bench.target, job, options)).rejects.toThrow('seen enough');
+    expect(claimed[0]).toBe(1);
+    expect(Math.max(...claimed.slice(1))).toBe(0);
+  });
+
+  it('reads NULLs of a column that is NOT NULL, as long as that is not validated', async () => {
+    await bench.sql('ALTER TABLE t ADD COLUMN town text, ADD CONSTRAINT known NOT NULL town NOT VALID');
+    const name = defineTransform({
+      name: 'towns',
+      version: 1,
+      reads: ['old', 'town'],
+      writes: ['town'],
+      transform: ({ old, town }) => migrated({ town: town ?? `T${old}` }),
+    });
+    const job = transformJob('t', name);
     expect(await runToEnd(bench.target, job)).toMatchObject({ processed: ROWS, migrated: ROWS });
-    expect(Math.max(...sizes)).toBe(25);
+    await bench.sql('ALTER TABLE t VALIDATE CONSTRAINT known');
+  });
+
+  it('looks rows that it leaves alone up among those of its batch, not in the whole table', async () => {
+    await bench.sql(`INSERT INTO t SELECT n, repeat('x', 300) FROM generate_series($1 + 1, 100000) n`, [
+      ROWS,
+    ]);
+    await bench.sql('ANALYZE t');
+    const keys = Array.from({ length: 10_000 }, (_, i) => String(i + 1));
+    const rows = {
+      count: keys.length,
+      keys: [TextArray.of(keys)],
+      versions: TextArray.of(keys.map(() => '7')),
+    };
+    const plan: string[] = [];
+    await bench.target.transaction({}, async (session) => {
+      const query: Session['query'] = async (text, values) => {
+        const explained = await session.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
+        plan.push(...explained.rows.map((row) => row['QUERY PLAN']));
+        return { ...explained, rows: [] };
+      };
+      const table = await loadTable(session, { table: 't', columns: {} });
+      await lockUnchanged({ query }, table, rows, { upTo: ['10000'] });
+    });
+    expect(plan.join('\n')).toContain('t_pkey');
+    expect(plan.join('\n')).not.toContain('Seq Scan on t');
   });
 
   it.each([

@@ -101,8 +101,9 @@ export class HeldRanges {
   async #takeAll(): Promise<Range[]> {
     const present = this.#present;
     this.#present = undefined;
-    this.#ahead?.drop();
     const upcoming = await this.#takeUpcoming().catch(() => undefined);
+    // Not before: a claim that comes through has its range begun with.
+    this.#ahead?.drop();
     return [present, upcoming].filter((range) => range !== undefined);
   }
 

@@ -94,19 +94,22 @@ export class Lane {
 
   /** Rows at fault end the first attempt; the second looks for them, at the price of a savepoint for each step. */
   async #commit(range: Range, rows: number): Promise<Committed & { covered: number }> {
+    let covered = rows;
     try {
       const prepared = await this.#ranges.prepare(rows);
+      // It may have fewer, where more could not be held at once; nor could they be now.
+      if (prepared) covered = prepared.rows;
       const committed = await this.#attempt(range, this.#context, (session) =>
         prepared
           ? writePrepared(session, this.#context, prepared)
           : this.#migrate(session, this.#context, range, rows),
       );
-      return { ...committed, covered: prepared?.rows ?? rows };
+      return { ...committed, covered };
     } catch (error) {
       if (!isRowError(error)) throw error;
       const context = { ...this.#context, isolateFailures: true };
-      const migrate = (session: Session) => this.#migrate(session, context, range, rows);
-      return { ...(await this.#attempt(range, context, migrate)), covered: rows };
+      const migrate = (session: Session) => this.#migrate(session, context, range, covered);
+      return { ...(await this.#attempt(range, context, migrate)), covered };
     }
   }
 

@@ -9,6 +9,7 @@ import {
   type RowVersions,
   writeUnchanged,
 } from '../../targets/postgres/backfill/write-batch.ts';
+import { sqlState } from '../../targets/postgres/errors.ts';
 import type { HeldSession, Session } from '../../targets/target.ts';
 import { breather } from '../transform/breather.ts';
 import { type DerivedBatch, deriveBatch, type WriteGroup } from '../transform/derive-batch.ts';
@@ -32,6 +33,9 @@ export type PreparedBatch = {
 /** The next rows of a range as they were read, without locking one. */
 export type ReadRows = Omit<PreparedBatch, 'derived'> & { text: BatchText };
 
+/** What the server says where it cannot put so much text together: program_limit_exceeded, out_of_memory. */
+const TOO_LONG = new Set(['54000', '53200']);
+
 /**
  * Reads the next rows of a range in a transaction of its own.
  * @returns undefined when the rows are too long to hold so many of them at once.
@@ -43,7 +47,7 @@ export async function readRows(
   rest: KeyRange,
   rows: number,
 ): Promise<ReadRows | undefined> {
-  const { end, read } = await reader.transaction(async (session) => {
+  const reading = reader.transaction(async (session) => {
     // Where every row is to be read, the last one that is says where the batch ends.
     const found = where === undefined ? undefined : await findBatchEnd(session, table, rest, rows);
     const read = await readBatch(session, table, {
@@ -55,6 +59,10 @@ export async function readRows(
     });
     const isFull = where === undefined && read?.count === rows;
     return { end: isFull ? lastKeyIn(table, read) : found, read };
+  });
+  const { end, read } = await reading.catch((error: unknown) => {
+    if (rows > 1 && TOO_LONG.has(sqlState(error) ?? '')) return { end: undefined, read: undefined };
+    throw error;
   });
   if (!read) return undefined;
   return { rows, span: { ...rest, upTo: end ?? rest.upTo }, end, text: read };
@@ -97,7 +105,7 @@ export async function writePrepared(
     migrated += group.rows.count - missed.length;
     for (const key of missed) changed.push(key);
   }
-  const others = unwritten.count === 0 ? [] : await lockUnchanged(session, context.table, unwritten);
+  const others = unwritten.count === 0 ? [] : await lockUnchanged(session, context.table, unwritten, span);
   for (const key of keysAt(unwritten, others)) changed.push(key);
   const stale = new Set(others);
   const valid = setAside.filter(({ place }) => !stale.has(place));

@@ -1,6 +1,7 @@
 import { hasRowVersions } from '../../targets/postgres/backfill/has-row-versions.ts';
 import type { KeyRange } from '../../targets/postgres/backfill/key-range.ts';
 import { PINNED_SESSION } from '../../targets/postgres/backfill/pin-session.ts';
+import { isShort } from '../../targets/postgres/backfill/read-batch.ts';
 import type { HeldSession, Target } from '../../targets/target.ts';
 import { batchOptions, type SliceOptions } from '../job.ts';
 import type { Transform } from '../transform/transform.ts';
@@ -54,7 +55,7 @@ export class ReadAhead {
   #next: Next<PreparedBatch> | undefined;
   #afterNext: Next<ReadRows> | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
-  /** Rows that could be held at once, when more could not. */
+  /** Rows that can be held at once, when more could not. */
   #mostRows = Number.POSITIVE_INFINITY;
 
   constructor(reader: HeldSession, context: BatchContext, transform: Transform) {
@@ -75,6 +76,8 @@ export class ReadAhead {
     this.#next = next;
     read
       .then(async ({ end }) => {
+        // Dropped meanwhile, it has nothing follow it.
+        if (this.#next !== next) return;
         const on = end ? { after: end, upTo: rest.upTo } : await following();
         if (on && this.#next === next) this.#readOn(on, rows);
       })
@@ -125,7 +128,11 @@ export class ReadAhead {
       for (;;) {
         const rows = Math.min(asked, this.#mostRows);
         const read = await readRows(this.#reader, this.#context, this.#transform, rest, rows);
-        if (read) return read;
+        if (read) {
+          // Such rows may lie together in one place of the table.
+          if (rows === this.#mostRows && isShort(read.text)) this.#mostRows *= 2;
+          return read;
+        }
         this.#mostRows = Math.ceil(rows / 2);
       }
     });

@@ -106,7 +106,7 @@ export class Scan {
       const usable = derivation.context.isolateFailures ? undefined : prepared;
       const { end, compared } = usable
         ? { end: usable.end, compared: await comparePrepared(session, derivation, usable) }
-        : await compareNext(session, derivation, range, rows);
+        : await compareNext(session, derivation, range, prepared?.rows ?? rows);
       const found = await excuse(session, job, derivation, compared);
       const next = found.findings.length === 0 ? await this.#advance(session, range, end, found) : undefined;
       return { end, found, next };

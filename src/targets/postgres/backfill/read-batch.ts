@@ -55,12 +55,13 @@ export async function readBatch(
 ): Promise<BatchText | undefined> {
   const params = new Params();
   const cells = [
-    ...table.key.map((column) => cell(table, column)),
+    ...table.key.map((column) => present(table, column)),
     `${table.alias}.xmin::text`,
     ...columns.map((column) => cell(table, column)),
   ];
   const texts = cells.map((_, i) => `cutover_t${i}`);
-  const length = texts.map((text) => `octet_length(${text})`).join(' + ');
+  // Together they may have more bytes than an integer counts.
+  const length = texts.map((text) => `octet_length(${text})::bigint`).join(' + ');
   const given = texts.map((text) => (unbounded ? text : `CASE WHEN fits THEN ${text} END AS ${text}`));
   const { rows } = await session.query<{ count: number; fits: boolean } & Record<string, string>>(
     `SELECT count, fits, ${given.join(', ')}
@@ -92,6 +93,11 @@ export function cellsOf({ columns, count }: BatchText, column: number): string[]
   return cells;
 }
 
+/** Is there room for twice as many such rows? */
+export function isShort({ columns }: BatchText): boolean {
+  return columns.reduce((length, text) => length + text.length, 0) < MOST_BYTES / 4;
+}
+
 /** The key of the last row of a batch, which must not be empty. */
 export function lastKeyIn(table: BackfillTable, { columns }: BatchText): Key {
   return table.key.map((column, i) => {
@@ -113,11 +119,18 @@ export function decoderOf(column: BackfillColumn): (cell: string) => RowValue {
 
 const NULL_CELL = 'null';
 
-/** The value's text, as a JSON string where it may hold anything; no value but NULL reads `null`, and JSON's own. */
+/**
+ * No value but NULL reads `null`, and JSON's own. A column that is NOT NULL may hold NULLs all the same, as long as that was
+ * not validated.
+ */
 function cell(table: BackfillTable, column: BackfillColumn): string {
+  return `coalesce(${present(table, column)}, '${NULL_CELL}')`;
+}
+
+/** The value's text, as a JSON string where it may hold anything. */
+function present(table: BackfillTable, column: BackfillColumn): string {
   const text = `${ref(table, column)}::text`;
-  const value = isBare(column) ? text : `to_json(${text})::text`;
-  return column.nullable ? `coalesce(${value}, '${NULL_CELL}')` : value;
+  return isBare(column) ? text : `to_json(${text})::text`;
 }
 
 /** Does the text of its values need no quotes to be told from NULL and from the next row? */

@@ -66,17 +66,20 @@ function joinOld(table: BackfillTable, span: KeyRange, params: Params): string {
 
 /**
  * Locks those of the rows that nobody has changed since they were read, until the transaction ends.
+ * @param span where the rows lie, so that no join can scan the whole table.
  * @returns the places of the others.
  */
 export async function lockUnchanged(
   session: Session,
   table: BackfillTable,
   rows: RowVersions,
+  span: KeyRange,
 ): Promise<number[]> {
   const params = new Params();
   const found = await session.query<{ n: number }>(
     `SELECT cutover_n::int AS n FROM ${givenRows(table, rows, [], params)}
        JOIN ${table.qualifiedName} ON ${isUnchanged(table)}
+      WHERE ${isAmong(table, span, params)}
         FOR NO KEY UPDATE OF ${table.alias}`,
     params.values,
   );
