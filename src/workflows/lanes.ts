@@ -4,6 +4,8 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 export class Lanes {
   #wanted: number;
   readonly #running = new Map<number, { scope: CancellationScope; ended: Promise<void> }>();
+  /** Being cancelled, because fewer are wanted. */
+  readonly #leaving = new Set<number>();
   #slice: ((lane: number) => Promise<'again' | 'stop'>) | undefined;
   #stopping = false;
   #failure: { error: unknown } | undefined;
@@ -19,7 +21,11 @@ export class Lanes {
   /** More lanes start at once; those that are too many are cancelled, which costs each the batch it is in. */
   resize(wanted: number): void {
     this.#wanted = wanted;
-    for (const [lane, { scope }] of this.#running) if (lane >= wanted) scope.cancel();
+    for (const [lane, { scope }] of this.#running) {
+      if (lane < wanted) continue;
+      this.#leaving.add(lane);
+      scope.cancel();
+    }
     this.#startMissing();
   }
 
@@ -68,7 +74,11 @@ export class Lanes {
         this.#failure ??= { error };
         this.interrupt();
       })
-      .finally(() => this.#running.delete(lane));
+      .finally(() => {
+        this.#running.delete(lane);
+        // It may be wanted again by the time it has ended.
+        if (this.#leaving.delete(lane)) this.#startMissing();
+      });
     this.#running.set(lane, { scope, ended });
   }
 }

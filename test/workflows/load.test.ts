@@ -79,7 +79,10 @@ describe('throttle', () => {
     await run.command('resume');
     await atWork(2);
     expect(await filled()).toBeGreaterThanOrEqual(before);
+    // Lanes that are wanted again while they are still on their way out.
+    await throttle(run, 1);
     await throttle(run, 4);
+    await atWork(4);
     await run.reaches('completed');
     const { rows } = await system.target.query(
       'SELECT count(*)::int AS wrong FROM people WHERE full_name IS NULL OR (id <= 1000 AND writes <> 1)',
