@@ -1,4 +1,5 @@
 import { NO_ROWS } from '../../domain/counts.ts';
+import { holdCheckpoint } from '../../targets/postgres/backfill/exception-decisions.ts';
 import type { RowException } from '../../targets/postgres/backfill/exceptions.ts';
 import { pinSession } from '../../targets/postgres/backfill/pin-session.ts';
 import { LOOK_UP_BY_KEY, planFreely } from '../../targets/postgres/backfill/plan-choice.ts';
@@ -10,6 +11,7 @@ import { addSettled, type Settled } from '../../targets/postgres/verify/verifica
 import type { Session } from '../../targets/target.ts';
 import type { BatchResult } from '../backfill/batch.ts';
 import { migrateRows } from '../backfill/migrate.ts';
+import { BackfillUndone } from '../errors.ts';
 import { recordExceptions } from '../exceptions/record.ts';
 import { compareWithTransform, type Derivation, idOf } from './compare.ts';
 import { atPresent } from './look.ts';
@@ -24,6 +26,7 @@ const BUSY_MS = 500;
  * Derives rows again that differ for good, and compares once more: all in one transaction, with the journal keeping what they
  * were before the backfill. Never waits for a row that somebody has locked.
  * @returns how many rows it has dealt with.
+ * @throws BackfillUndone when the undo has begun; it does not begin before this has committed.
  */
 export async function repairRows({ held, job, derivation, id }: Verifying): Promise<number> {
   const writer = { runId: job.runId, phase: job.backfill.name };
@@ -32,6 +35,8 @@ export async function repairRows({ held, job, derivation, id }: Verifying): Prom
     await session.query(LOOK_UP_BY_KEY);
     const keys = await takeConfirmed(session, id, BATCH_ROWS);
     if (keys.length === 0) return 0;
+    const backfill = await holdCheckpoint(session, writer.runId, writer.phase);
+    if (backfill?.direction !== 'forward') throw new BackfillUndone(writer.runId, writer.phase);
     const { locked, busy, gone } = await lockRows(session, derivation.context.table, keys);
     const { settled, exceptions } = await planFreely(session, () => deriveAgain(session, derivation, locked));
     await recordExceptions(session, derivation.context, writer, exceptions, { counted: false });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Pace } from '../../../src/engine/backfill/pace.ts';
 import { ambiguous, defineTransform, migrated, skipped } from '../../../src/engine/transform/transform.ts';
 import {
   type Bench,
@@ -145,6 +146,29 @@ describe('a verification', () => {
     await runToEnd(bench.target, job);
     await undoToEnd(bench.target, job);
     await expect(verifyToEnd(bench.target, verifyJobOf(job))).rejects.toThrow('is being undone or was');
+  });
+
+  it('that is under way when an undo begins writes nothing any more', async () => {
+    const job = byExpression();
+    await runToEnd(bench.target, job);
+    await bench.sql('UPDATE t SET new = 0 WHERE id = 5');
+    let looks = 0;
+    const pace: Pace = {
+      admit: async () => {
+        looks += 1;
+        if (looks === 2) {
+          await bench.sql('UPDATE t SET new = 10 WHERE id = 5');
+          await undoToEnd(bench.target, job);
+        }
+        return { kind: 'go', rows: ROWS };
+      },
+      took: () => {},
+      timedOut: () => {},
+    };
+    await expect(
+      verifyToEnd(bench.target, verifyJobOf(job), { pace, rowsPerRange: ROWS }),
+    ).rejects.toMatchObject({ name: 'BackfillUndone' });
+    expect(await bench.sql('SELECT FROM t WHERE new IS NOT NULL')).toEqual([]);
   });
 
   it('begins again with another attempt, and only then', async () => {
