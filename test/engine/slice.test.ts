@@ -98,6 +98,22 @@ describe.each(['sql', 'typescript'])('a backfill by %s', (kind) => {
     ]);
   });
 
+  it.each(['none', 'journal'] as const)(
+    'sets rows aside of which the trigger of a table that inherits suppresses it; undo: %s',
+    async (kind) => {
+      await fill(12);
+      await bench.sql('CREATE TABLE child () INHERITS (t)');
+      await bench.sql(`INSERT INTO child SELECT n, n::text FROM generate_series(13, 15) n`);
+      await bench.sql(`CREATE OR REPLACE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RETURN CASE WHEN NEW.id = 14 THEN NULL ELSE NEW END; END $$`);
+      await bench.sql('CREATE TRIGGER s BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION suppress()');
+      const work = job({ key: ['id'], undo: { kind } });
+      expect(await runToEnd(bench.target, work)).toMatchObject({ migrated: 14, failed: 1 });
+      expect(await exceptionsOf(bench.target, work)).toMatchObject([{ key: ['14'] }]);
+      await bench.sql('DROP TABLE t CASCADE');
+    },
+  );
+
   it('counts only rows that meet the condition, and sets aside those on which it fails', async () => {
     await fill(30);
     await bench.sql(`UPDATE t SET old = 'none' WHERE id = 4`);

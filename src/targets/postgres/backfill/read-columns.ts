@@ -48,14 +48,14 @@ export async function readAlias(session: Session, qualifiedName: string): Promis
 
 /**
  * May the table silently leave a row unwritten that an UPDATE finds? Triggers, policies and rules may; so may those of a
- * partition, which are not looked at one by one. And can RETURNING tell what a row was before?
+ * partition or of a table that inherits, which are not looked at one by one. And can RETURNING tell what a row was before?
  */
 export async function readWriting(
   session: Session,
   qualifiedName: string,
 ): Promise<Pick<BackfillTable, 'mayRefuseWrites' | 'returnsOld'>> {
   const { rows } = await session.query<Pick<BackfillTable, 'mayRefuseWrites' | 'returnsOld'>>(
-    `SELECT c.relkind <> 'r' OR c.relrowsecurity OR c.relhasrules OR EXISTS (
+    `SELECT c.relkind <> 'r' OR c.relhassubclass OR c.relrowsecurity OR c.relhasrules OR EXISTS (
               SELECT FROM pg_trigger t
                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND (t.tgtype & ${BEFORE_EACH_ROW}) = ${BEFORE_EACH_ROW}
                  -- Those of a sync leave no row unwritten.
