@@ -205,9 +205,9 @@ describe('undo by journal', () => {
     const job = jobOf(phaseOf('t'));
     await runSlice(bench.target, job, { untilMs: 0 });
     await bench.sql('UPDATE t SET new = 77 WHERE id = 3');
-    const undone = () => undoRows(bench.target, job, [['2'], ['3'], ['20'], ['x']]);
+    const undone = () => undoRows(bench.target, job, [['2'], ['3'], ['2'], ['20'], ['x']]);
     expect(await undone()).toEqual({ restored: [['2']], kept: [['3']], unknown: [['20'], ['x']] });
-    expect(await undone()).toEqual({ restored: [], kept: [['3']], unknown: [['2'], ['20'], ['x']] });
+    expect(await undone()).toEqual({ restored: [], kept: [['3']], unknown: [['2'], ['2'], ['20'], ['x']] });
     expect(await runToEnd(bench.target, job)).toMatchObject({ migrated: 25 });
     expect(await bench.sql('SELECT id, new FROM t WHERE new <> id ORDER BY id')).toEqual([
       { id: 2, new: -2 },

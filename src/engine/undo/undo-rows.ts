@@ -41,7 +41,7 @@ export async function undoRows(
     if (!checkpoint?.pinned) return { restored: [], kept: [], unknown: [...keys] };
     const context = await undoContext(session, job, checkpoint);
     refuseWrongKeys(context, keys);
-    const known = await findJournalled(session, context, keys);
+    const known = await findJournalled(session, context, once(keys));
     const undone = await putBackKnown(session, job, context, known);
     await addToUndo(session, checkpoint, undone.counts);
     const knownIds = new Set(known.map(({ key }) => idOf(key)));
@@ -106,6 +106,10 @@ function refuseWrongKeys({ table }: UndoContext, keys: readonly Key[]): void {
   throw new Error(
     `a key of ${table.qualifiedName} has ${table.key.length} values (${names}); given was [${wrong.join(', ')}]`,
   );
+}
+
+function once(keys: readonly Key[]): Key[] {
+  return [...new Map(keys.map((key) => [idOf(key), key])).values()];
 }
 
 function idOfRow({ key }: Known): string {
