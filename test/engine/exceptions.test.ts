@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { RowCounts } from '../../src/domain/counts.ts';
 import type { DecisionResult, ExceptionDecision, ExceptionFilter } from '../../src/domain/row-exception.ts';
 import { listExceptions, readCheckpoint } from '../../src/engine/backfill/records.ts';
@@ -260,6 +260,20 @@ describe('skipping', () => {
     expect(await decide(job, { kind: 'resolve' }, { ids })).toMatchObject({ resolved: 1 });
     expect(await countsOf(job)).toMatchObject({ migrated: 24, skipped: 1, ambiguous: 0 });
   });
+
+  it('and resolving leave alone what does not have the status that was asked for', async () => {
+    const job = await guessed({ 3: '?', 4: '?', 5: '?50' });
+    await decide(job, { kind: 'skip' }, { ids: [await idOf(job, 3)] });
+    expect(await decide(job, { kind: 'skip' }, { status: 'skipped' })).toEqual(nothing);
+    expect(await statusOf(job, 4)).toMatchObject({ status: 'open' });
+    // Row 3 has no suggestion; rows 4 and 5 were not asked about.
+    expect(await decide(job, { kind: 'resolve' }, { status: 'skipped' })).toMatchObject({
+      resolved: 0,
+      left: 1,
+      examples: [{ key: ['3'] }],
+    });
+    expect(await statusOf(job, 5)).toMatchObject({ status: 'open' });
+  });
 });
 
 describe('replaying', () => {
@@ -309,6 +323,25 @@ describe('replaying', () => {
     });
     expect(await decide(job, { kind: 'resolve' })).toMatchObject({ resolved: 1 });
     expect(await rowOf(3)).toMatchObject({ new: 30 });
+  });
+
+  it('takes fewer rows at once when the transform computes for too long', async () => {
+    await bench.sql(`INSERT INTO t SELECT n, n::text FROM generate_series(26, 100) n`);
+    const clock = { ahead: 0, perRow: 0 };
+    const now = performance.now.bind(performance);
+    const spy = vi.spyOn(performance, 'now').mockImplementation(() => now() + clock.ahead);
+    onTestFinished(() => spy.mockRestore());
+    const slow = defineTransform({
+      ...guess,
+      transform: ({ old }) => {
+        clock.ahead += clock.perRow;
+        return clock.perRow === 0 ? ambiguous('not yet') : migrated({ new: old });
+      },
+    });
+    const job = transformJob('t', slow, { batchSize: 200, maxBatchSize: 200 });
+    await runToEnd(bench.target, job);
+    clock.perRow = 1_000;
+    expect(await decide(job, { kind: 'replay' })).toEqual({ ...nothing, replayed: 100 });
   });
 
   it('passes once over any number of rows, in batches', async () => {

@@ -1,4 +1,4 @@
-import type { DecisionResult, ExceptionStatus } from '../../domain/row-exception.ts';
+import type { DecisionResult } from '../../domain/row-exception.ts';
 import { hasOwnTables } from '../../targets/postgres/backfill/checkpoint.ts';
 import {
   type DecisionScope,
@@ -12,11 +12,11 @@ import { writingSession } from '../../targets/postgres/backfill/pin-session.ts';
 import type { Session, Target } from '../../targets/target.ts';
 import type { BatchContext } from '../backfill/batch.ts';
 import { readContext } from '../backfill/context.ts';
-import { isStatementTimeout } from '../errors.ts';
+import { isTooLong } from '../errors.ts';
 import { type BackfillJob, batchOptions, SliceClock, type SliceOptions } from '../job.ts';
 import { DecisionRefused } from './refused.ts';
 import { replay } from './replay.ts';
-import type { DecisionRequest } from './request.ts';
+import { type DecisionRequest, statusesOf } from './request.ts';
 import { checkGiven, resolve } from './resolve.ts';
 import { summarize } from './summarize.ts';
 
@@ -51,7 +51,7 @@ export async function decideExceptions(
       done = last === undefined;
       after = last ?? after;
     } catch (error) {
-      if (!isStatementTimeout(error) || size === 1) throw error;
+      if (!isTooLong(error) || size === 1) throw error;
       size = Math.ceil(size / 2);
     }
   } while (!done && !clock.isOver(options));
@@ -99,14 +99,6 @@ async function decideBatch(
   ];
   await storeVerdicts(session, scope, request.by, verdicts);
   return taken.at(-1)?.id;
-}
-
-/** What was skipped can still be decided otherwise, when somebody asks for it; its row is as it was. */
-function statusesOf({ decision, filter }: DecisionRequest): ExceptionStatus[] {
-  if (decision.kind === 'skip') return ['open'];
-  return filter.ids
-    ? ['open', 'skipped']
-    : [filter.status ?? 'open'].filter((one) => one === 'open' || one === 'skipped');
 }
 
 /** Undo has left these rows as they are, and only an undo can change that. */

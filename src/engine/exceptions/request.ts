@@ -1,4 +1,4 @@
-import type { ExceptionDecision, ExceptionFilter } from '../../domain/row-exception.ts';
+import type { ExceptionDecision, ExceptionFilter, ExceptionStatus } from '../../domain/row-exception.ts';
 
 /** What a person has decided about which exceptions. */
 export type DecisionRequest = {
@@ -12,3 +12,12 @@ export type DecisionRequest = {
   /** Why, for whoever reads it later. */
   note?: string | undefined;
 };
+
+/** What was skipped can still be decided otherwise, when somebody asks for it; its row is as it was. */
+export function statusesOf({
+  decision,
+  filter: { status, ids },
+}: Pick<DecisionRequest, 'decision' | 'filter'>): ExceptionStatus[] {
+  const asked: ExceptionStatus[] = status ? [status] : ids ? ['open', 'skipped'] : ['open'];
+  return asked.filter((one) => one === 'open' || (one === 'skipped' && decision.kind !== 'skip'));
+}

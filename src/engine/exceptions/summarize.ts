@@ -8,7 +8,7 @@ import {
   selectWithoutProposal,
 } from '../../targets/postgres/backfill/exception-decisions.ts';
 import type { Session } from '../../targets/target.ts';
-import type { DecisionRequest } from './request.ts';
+import { type DecisionRequest, statusesOf } from './request.ts';
 import { NO_SUGGESTION } from './resolve.ts';
 
 const EXAMPLES = 20;
@@ -36,7 +36,8 @@ export async function summarize(
     const known = new Set(await selectKnown(session, scope, filter.ids));
     unknown = filter.ids.filter((id) => !known.has(id));
   } else if (decision.kind === 'resolve' && !decision.values) {
-    const { rows, first } = await selectWithoutProposal(session, scope, filter, EXAMPLES);
+    const taking = { statuses: statusesOf({ decision, filter }), limit: EXAMPLES };
+    const { rows, first } = await selectWithoutProposal(session, scope, filter, taking);
     left += rows;
     passedOver.push(...first.map((row) => ({ ...row, why: NO_SUGGESTION })));
   }

@@ -146,16 +146,17 @@ export async function selectLeft(
   return rows;
 }
 
-/** How many open exceptions meet the filter without a suggestion that could be accepted, and the first of them. */
+/** How many exceptions of these statuses meet the filter without a suggestion that could be accepted, and the first of them. */
 export async function selectWithoutProposal(
   session: Session,
   { runId, phase }: DecisionScope,
   filter: ExceptionFilter,
-  limit: number,
+  { statuses, limit }: Pick<Taking, 'statuses' | 'limit'>,
 ): Promise<{ rows: number; first: { id: string; key: Key }[] }> {
   const params = new Params();
   const conditions = [
-    `run_id = ${params.add(runId)} AND phase = ${params.add(phase)} AND status = 'open' AND proposal IS NULL`,
+    `run_id = ${params.add(runId)} AND phase = ${params.add(phase)}`,
+    `status = ANY (${params.add(statuses)}) AND proposal IS NULL`,
     ...exceptionConditions({ ...filter, status: undefined }, params),
   ].join(' AND ');
   const { rows } = await session.query<{ id: string; key: Key; total: number }>(
