@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MOST_CONNECTIONS } from '../../domain/parallelism.ts';
 import { throttle } from './load-signal.ts';
 import { blackouts, windows } from './open-hours.ts';
-import { condition, duration, returnable, sql, table } from './parts.ts';
+import { condition, durationUpTo, lockTimeout, returnable, sql, table } from './parts.ts';
 
 const transform = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -86,7 +86,7 @@ export const backfillPhase = z.strictObject({
     .max(100_000)
     .default(1_000)
     .describe('Rows of the first batch; later ones are sized by the time they take'),
-  batchDuration: duration.default('250ms').describe('How long a batch should take'),
+  batchDuration: durationUpTo('1m').default('250ms').describe('How long a batch should take'),
   maxBatchSize: z
     .int()
     .min(1)
@@ -99,7 +99,7 @@ export const backfillPhase = z.strictObject({
     .max(MOST_CONNECTIONS)
     .default(1)
     .describe('Connections that work at once, over all workers; load signals may allow fewer'),
-  lockTimeout: duration
+  lockTimeout: lockTimeout
     .default('5s')
     .describe('Longest wait of a batch for a row that the application holds'),
   throttle,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, slug, sql } from './parts.ts';
+import { durationUpTo, slug, sql } from './parts.ts';
 
 const mode = z
   .enum(['steer', 'stop'])
@@ -13,7 +13,7 @@ const loadSignal = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('replication-lag'),
     mode: mode.default('stop'),
-    limit: duration.default('10s'),
+    limit: durationUpTo('52w').default('10s'),
     replicas: count.default(0).describe('Standbys that must be connected; fewer stop the backfill'),
   }),
   z.strictObject({
@@ -40,7 +40,9 @@ const loadSignal = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('oldest-xmin'),
     mode: mode.default('stop'),
-    limit: duration.default('30m').describe('Age of the oldest transaction that holds back vacuum'),
+    limit: durationUpTo('52w')
+      .default('30m')
+      .describe('Age of the oldest transaction that holds back vacuum'),
   }),
   z.strictObject({
     kind: z.literal('sql'),

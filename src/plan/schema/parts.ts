@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DURATION_PATTERN, type Duration } from '../../domain/duration.ts';
+import { DURATION_PATTERN, type Duration, durationMs } from '../../domain/duration.ts';
 
 export const slug = z
   .string()
@@ -8,12 +8,28 @@ export const slug = z
     'use lower-case letters, digits and dashes, at most 63, as in "backfill-events"',
   );
 
+/** Ten years. Neither Temporal's timers nor the database's timeouts take any number, and nobody waits for longer. */
+const LONGEST: Duration = '520w';
+
 export const duration = z
   .string()
-  .regex(DURATION_PATTERN, 'write a whole number and ms, s, m, h, d or w, as in "24h"')
+  .regex(DURATION_PATTERN, {
+    error: 'write a whole number and ms, s, m, h, d or w, as in "24h"',
+    abort: true,
+  })
+  .refine((text) => durationMs(text) <= durationMs(LONGEST), `write at most "${LONGEST}"`)
   .describe('A whole number and ms, s, m, h, d or w: "24h"')
   // The regular expression has just proven what the template literal type says.
   .transform((text) => text as Duration);
+
+/** A duration that is neither zero nor longer than that. */
+export function durationUpTo(longest: Duration) {
+  const fits = (given: Duration) => durationMs(given) > 0 && durationMs(given) <= durationMs(longest);
+  return duration.refine(fits, `write at least "1ms" and at most "${longest}"`);
+}
+
+/** Others queue behind whoever waits for a lock, and a lane's lease lasts at least as long as it may wait. */
+export const lockTimeout = durationUpTo('1h');
 
 export const sql = z.string().trim().min(1, 'write a SQL statement');
 export const condition = z.string().trim().min(1, 'write a SQL condition, or leave `where` out');
@@ -42,7 +58,7 @@ export const pointOfNoReturn = z
   );
 export const returnable = { ...base, pointOfNoReturn: pointOfNoReturn.default(false) };
 export const locks = {
-  lockTimeout: duration
+  lockTimeout: lockTimeout
     .default('2s')
     .describe('Longest wait for a lock per attempt; others queue behind it for no longer'),
   lockAttempts: z
