@@ -27,6 +27,23 @@ export function lex(sql: string): Segment[] {
   return segments;
 }
 
+/**
+ * Whether what the text opens is closed where it was opened, and nothing else is: then it stays one expression when it is put
+ * in parentheses, which `false) OR (true` does not.
+ */
+export function isClosed(sql: string): boolean {
+  let depth = 0;
+  for (const { kind, text } of lex(sql)) {
+    if (kind !== 'code') continue;
+    for (const character of text) {
+      if (character === '(' || character === '[') depth += 1;
+      if (character === ')' || character === ']') depth -= 1;
+      if (depth < 0) return false;
+    }
+  }
+  return depth === 0;
+}
+
 /** The text with strings emptied and comments blank, for looking at what kind of statement it is. */
 export function codeOf(sql: string): string {
   return lex(sql)

@@ -1,6 +1,7 @@
 import { durationMs } from '../domain/duration.ts';
 import type { BackfillPhase, FlagReference, Phase, RolloutPhase, SoakPhase } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
+import { lintExpressions } from './lint-expressions.ts';
 import { lintInsert } from './lint-insert.ts';
 import { lintLiveTraffic } from './lint-live-traffic.ts';
 import type { PlanParts } from './plan-parts.ts';
@@ -44,7 +45,7 @@ function lintPhase(
         ? flagWasRolledOut(phase.after.flag, `${path}.after.flag`, before)
         : cleanupIsGuarded(path, before);
     case 'backfill':
-      return [...undoIsPossible(phase, path), ...lintInsert(phase, path)];
+      return [...undoIsPossible(phase, path), ...lintExpressions(phase, path), ...lintInsert(phase, path)];
     default:
       return [];
   }

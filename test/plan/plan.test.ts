@@ -125,6 +125,30 @@ describe('parsePlan', () => {
     const [phase] = minimal.phases;
     expect(problemsOf(phases({ ...phase, [key]: value }))).toMatchObject([{ path: `phases[0].${key}`, fix }]);
   });
+
+  it.each([
+    ['batchDuration', '0s', 'write at least "1ms" and at most "1m"'],
+    ['batchDuration', '2m', 'write at least "1ms" and at most "1m"'],
+    ['lockTimeout', '0ms', 'write at least "1ms" and at most "1h"'],
+    // More milliseconds than the server takes for its lock_timeout.
+    ['lockTimeout', '5w', 'write at least "1ms" and at most "1h"'],
+    ['lockTimeout', '99999999999999999999w', 'write at most "520w"'],
+  ])('says how long %s may be when it is %s', (key, value, fix) => {
+    const [phase] = minimal.phases;
+    expect(problemsOf(phases({ ...phase, [key]: value }))).toMatchObject([{ path: `phases[0].${key}`, fix }]);
+  });
+
+  it.each(['2026-02-30T00:00', '2026-13-01T00:00', '2026-12-24T24:00', '2026-12-24T10:60'])(
+    'refuses %s, which no calendar and no clock shows',
+    (local) => {
+      const [phase] = minimal.phases;
+      const blackout = { from: '2026-01-01T00:00', to: local, timeZone: 'Europe/Berlin', reason: 'release' };
+      expect(problemsOf(phases({ ...phase, blackouts: [blackout] }))).toMatchObject([
+        { path: 'phases[0].blackouts[0].to', fix: expect.stringContaining('day of the calendar') },
+      ]);
+    },
+  );
+
   const cases: [string, object, string][] = [
     [
       'two phases of one name',
@@ -177,6 +201,21 @@ describe('parsePlan', () => {
         gates: [{ name: 'g', sql: 'SELECT 1', op: '<', threshold: 1, interval: '2h' }],
       }),
       'phases[0].gates[0].interval',
+    ],
+    [
+      'a condition that would take in rows of other batches',
+      phases({ ...minimal.phases[0], where: 'false) OR (true' }),
+      'phases[0].where',
+    ],
+    [
+      'a value that would write another column',
+      phases({ ...minimal.phases[0], transform: { kind: 'sql', set: { n: "1), label = ('x'" } } }),
+      'phases[0].transform.set.n',
+    ],
+    [
+      'an expression that does not end',
+      phases({ ...minimal.phases[0], pending: "n = ANY (ARRAY[1, ')'" }),
+      'phases[0].pending',
     ],
     ['an endpoint without a backfill', { ...phases(rollout(100)), endpoint: 'migrate' }, 'endpoint'],
   ];
