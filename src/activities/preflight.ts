@@ -14,7 +14,7 @@ import type {
 } from '../domain/plan.ts';
 import type { PlanProblem } from '../domain/plan-problem.ts';
 import { loadProblems } from '../engine/load/problems.ts';
-import { checkQuery } from '../engine/preflight/plan-queries.ts';
+import { checkQuery, isAddedBy } from '../engine/preflight/plan-queries.ts';
 import { preflightBackfill } from '../engine/preflight/preflight.ts';
 import { preflightSync } from '../engine/sync/problems.ts';
 import { verifyProblems } from '../engine/verify/problems.ts';
@@ -191,7 +191,10 @@ async function backfillProblems(
   const { transform } = phase;
   const intoIsPlanned = transform.kind === 'insert' && createdBy(earlier, transform.into);
   const problems = [
-    ...(await preflightBackfill(target, phase, transforms, { intoIsPlanned })),
+    ...(await preflightBackfill(target, phase, transforms, {
+      intoIsPlanned,
+      mayAdd: (column) => isAddedBy(earlier, column),
+    })),
     ...(await loadProblems(target, phase)),
   ];
   return [

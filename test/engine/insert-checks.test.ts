@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { InsertTransform } from '../../src/domain/plan.ts';
 import { runSlice } from '../../src/engine/backfill/slice.ts';
 import { dryRunBackfill } from '../../src/engine/dry-run/dry-run.ts';
+import type { PlannedBefore } from '../../src/engine/preflight/insert.ts';
 import { preflightBackfill } from '../../src/engine/preflight/preflight.ts';
 import { TransformRegistry } from '../../src/engine/transform/transform.ts';
 import { createPostgresTarget } from '../../src/targets/postgres/connection.ts';
@@ -36,8 +37,13 @@ const phase = (transform: Partial<InsertTransform> = {}, given: Given = {}) =>
 const check = (
   transform: Partial<InsertTransform> = {},
   given: Given = {},
-  { target = bench.target, intoIsPlanned = false }: { target?: Target; intoIsPlanned?: boolean } = {},
-) => preflightBackfill(target, phase(transform, given), new TransformRegistry([]), { intoIsPlanned });
+  { target = bench.target, ...before }: { target?: Target } & Partial<PlannedBefore> = {},
+) =>
+  preflightBackfill(target, phase(transform, given), new TransformRegistry([]), {
+    intoIsPlanned: false,
+    mayAdd: () => true,
+    ...before,
+  });
 
 describe('preflight of rows for another table', () => {
   it('finds nothing wrong with a plan that can run, now or once its table and columns are there, and leaves no trace', async () => {
@@ -55,6 +61,17 @@ describe('preflight of rows for another table', () => {
     ).toEqual([]);
     expect(await check({ into: 'later' }, {}, { intoIsPlanned: true })).toEqual([]);
     expect(await bench.checksums()).toEqual(before);
+  });
+
+  it('refuses columns of either table that are not there, and that no earlier phase adds', async () => {
+    const values = { ...LEADS.values, ghost: 'spirit' };
+    const columns = { ghost: 'int', spirit: 'int' };
+    const mayAdd = (column: string) => column === 'score';
+    expect(await check({ values }, { columns }, { mayAdd })).toMatchObject([
+      { path: 'columns.spirit', problem: expect.stringContaining('no earlier phase') },
+      { path: 'transform.values.ghost', problem: expect.stringContaining('no column "ghost"') },
+    ]);
+    expect(await check({ values }, { columns }, { mayAdd: (column) => column in columns })).toEqual([]);
   });
 
   it.each<[string, Partial<InsertTransform>, Given, string, string]>([

@@ -27,8 +27,12 @@ const transform = defineTransform({
   transform: () => skipped(),
 });
 
+/** An earlier phase adds columns of the name `added`. */
 const check = (table: string, given: Partial<BackfillPhase> = {}, target: Target = bench.target) =>
-  preflightBackfill(target, phaseOf(table, given), new TransformRegistry([transform]));
+  preflightBackfill(target, phaseOf(table, given), new TransformRegistry([transform]), {
+    intoIsPlanned: false,
+    mayAdd: (column) => column === 'added',
+  });
 
 const bySql = (set: Record<string, string>) => ({ transform: { kind: 'sql', set } as const });
 
@@ -119,6 +123,12 @@ describe('preflight', () => {
       't',
       { ...bySql({ new: 'added + older' }), columns: { added: 'int' } },
       [{ path: 'transform.set.new', problem: '"older" does not exist' }],
+    ],
+    [
+      'a column that is not there, and that no earlier phase adds',
+      't',
+      { ...bySql({ ghost: 'old' }), columns: { ghost: 'int' } },
+      [{ path: 'columns.ghost', problem: 'no earlier phase of the plan adds it' }],
     ],
     ['a condition that is none', 't', { where: 'old' }, [{ path: 'where', problem: 'must be type boolean' }]],
     [

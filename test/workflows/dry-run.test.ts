@@ -121,6 +121,7 @@ describe('a dry run', () => {
       plan('queries', { ...backfill, throttle: [probe] }, wrong as typeof validate, { ...rollout, gates }),
     );
     expect(report.problems.map(({ path, problem }) => [path, problem])).toEqual([
+      ['phases[0].columns.full_name', expect.stringContaining('no earlier phase of the plan adds it')],
       ['phases[0].throttle[0].sql', expect.stringContaining('relation "healt" does not exist')],
       ['phases[1].queries[0].sql', expect.stringContaining('column "nonsense" does not exist')],
       ['phases[2].gates[0].sql', expect.stringContaining('column "error_rat" does not exist')],

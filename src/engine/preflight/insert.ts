@@ -14,9 +14,12 @@ import type { Session, TableShape } from '../../targets/target.ts';
 import { addedColumns } from '../job.ts';
 import { problemsOf } from './statements.ts';
 
-export type InsertionUse = {
-  /** An earlier phase of the plan creates the table that rows are copied into, so that it need not be there yet. */
+/** What earlier phases of the plan will have done. */
+export type PlannedBefore = {
+  /** One of them creates the table that rows are copied into, so that it need not be there yet. */
   intoIsPlanned: boolean;
+  /** Whether one of them may add a column of that name. */
+  mayAdd: (column: string) => boolean;
 };
 
 /** What would keep rows of the table from being copied into the plan's other table. */
@@ -25,7 +28,7 @@ export async function insertionProblems(
   phase: BackfillPhase,
   transform: InsertTransform,
   table: BackfillTable,
-  { intoIsPlanned }: InsertionUse,
+  { intoIsPlanned, mayAdd }: PlannedBefore,
 ): Promise<PlanProblem[]> {
   const shape = await describeTable(session, transform.into);
   if (!shape) {
@@ -37,7 +40,7 @@ export async function insertionProblems(
     const fix = 'write its columns by a transform of the kind sql';
     return [{ path: 'transform.into', problem: 'is the table that the rows come from', fix }];
   }
-  const problems = columnProblems(phase, transform, shape);
+  const problems = columnProblems(phase, transform, shape, mayAdd);
   if (problems.length > 0) return problems;
   const use = { table: transform.into, key: transform.identifiedBy, columns: addedColumns(phase).into };
   const into = await tableOf(session, shape, use);
@@ -72,6 +75,7 @@ function columnProblems(
   phase: BackfillPhase,
   { values, identifiedBy }: InsertTransform,
   into: TableShape,
+  mayAdd: PlannedBefore['mayAdd'],
 ): PlanProblem[] {
   const known = quoted(into.columns.map(({ name }) => name));
   const fix = `choose among ${known}, or give its type under \`columns\` if an earlier phase adds it`;
@@ -85,7 +89,7 @@ function columnProblems(
     ...Object.keys(values).flatMap((name) => {
       const path = `transform.values.${name}`;
       const column = into.columns.find((other) => other.name === name);
-      if (!column && phase.columns[name] !== undefined) return [];
+      if (!column && phase.columns[name] !== undefined && mayAdd(name)) return [];
       if (!column) return [{ path, problem: `${into.qualifiedName} has no column "${name}"`, fix }];
       if (!column.generated) return [];
       return [{ path, problem: `writes "${name}", which the database generates`, fix: 'leave it out' }];

@@ -27,7 +27,7 @@ export async function checkQuery(
 }
 
 /** Does a phase before name it, so that it may be there by then? Cutover's own tables are there once a run has begun. */
-function isAddedBy(earlier: readonly Phase[], name: string): boolean {
+export function isAddedBy(earlier: readonly Phase[], name: string): boolean {
   const parts = name.split(/\s*\.\s*/).map((part) => part.replaceAll('"', '').toLowerCase());
   if (parts.length > 1 && parts[0] === 'cutover') return true;
   const last = parts.at(-1) ?? '';

@@ -12,20 +12,19 @@ import { previewContext } from '../dry-run/context.ts';
 import { addedColumns, writtenColumns } from '../job.ts';
 import { type Transform, TransformNotRegistered, type TransformRegistry } from '../transform/transform.ts';
 import { batchPlanProblems } from './batch-plans.ts';
-import { type InsertionUse, insertionProblems } from './insert.ts';
+import { insertionProblems, type PlannedBefore } from './insert.ts';
 import { redactProblems } from './redact.ts';
 import { statementProblems } from './statements.ts';
 
 /**
  * Everything that would keep the backfill from running on the target as it is now, or as it will be once an earlier phase
  * has added `phase.columns`. Writes nothing. Paths are relative to the phase.
- * @param use where rows are copied into another table.
  */
 export async function preflightBackfill(
   target: Target,
   phase: BackfillPhase,
   transforms: TransformRegistry,
-  use: InsertionUse = { intoIsPlanned: false },
+  before: PlannedBefore = { intoIsPlanned: false, mayAdd: () => true },
 ): Promise<PlanProblem[]> {
   return target.transaction(
     { readOnly: true, lockTimeoutMs: 5_000, statementTimeoutMs: 30_000 },
@@ -45,11 +44,11 @@ export async function preflightBackfill(
       // Without the transform there is no telling which columns it writes.
       const written = transform.problems.length > 0 ? [] : ownWrittenColumns(phase, transforms);
       const missing = columnProblems(phase, loaded, written, transform.transform);
-      problems.push(...missing, ...redactProblems(phase, loaded));
+      problems.push(...missing, ...promiseProblems(loaded, before), ...redactProblems(phase, loaded));
       problems.push(...(await permissionProblems(session, loaded, written)));
       if (missing.length === 0) problems.push(...(await statementProblems(session, phase, loaded)));
       if (phase.transform.kind === 'insert') {
-        problems.push(...(await insertionProblems(session, phase, phase.transform, loaded, use)));
+        problems.push(...(await insertionProblems(session, phase, phase.transform, loaded, before)));
       }
       // What can't be planned, or not run, has other problems than being slow.
       if (problems.length > 0) return problems;
@@ -190,6 +189,19 @@ function columnProblems(
         fix: 'migrate into another column',
       })),
   ];
+}
+
+/** Columns that the plan says an earlier phase adds, and that none of them names. */
+function promiseProblems(
+  { columns, qualifiedName }: BackfillTable,
+  { mayAdd }: PlannedBefore,
+): PlanProblem[] {
+  const absent = [...columns.values()].filter(({ name, missing }) => missing && !mayAdd(name));
+  return absent.map(({ name }) => ({
+    path: `columns.${name}`,
+    problem: `${qualifiedName} has no column "${name}", and no earlier phase of the plan adds it`,
+    fix: 'check its spelling, or add it in a schema phase before this one',
+  }));
 }
 
 async function permissionProblems(
