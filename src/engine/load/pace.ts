@@ -73,7 +73,7 @@ export class LoadPace implements Pace {
     this.#clock = options.clock ?? Date.now;
     this.#goal = { targetMs: durationMs(phase.batchDuration), maxRows: phase.maxBatchSize };
     this.#size = firstBatch(phase.batchSize, this.#goal);
-    this.#watch = new LoadWatch(target, key, phase, options);
+    this.#watch = new LoadWatch(target, key, phase, options, this.#clock());
     this.#seat = new LaneSeat(laneName(key));
   }
 

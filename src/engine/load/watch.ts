@@ -33,7 +33,11 @@ export type LoadRound = {
   memory: LoadMemory;
   rates: Rates;
   speed: Speed;
+  lanes: WantedLanes;
 };
+
+/** Connections that the backfill is to have when nothing limits it, as a lane was told when it began. */
+type WantedLanes = { wanted: number; since: number };
 
 /** Rows dealt with and rows in all, as far as they are known. */
 export type RowsDone = { processed: number; rows: number };
@@ -61,14 +65,17 @@ export class LoadWatch {
   readonly #key: LoadKey;
   readonly #phase: BackfillPhase;
   readonly #options: WatchOptions;
+  readonly #lanes: WantedLanes;
   #measuring: Promise<void> | undefined;
   #failure: string | undefined;
 
-  constructor(target: Target, key: LoadKey, phase: BackfillPhase, options: WatchOptions) {
+  /** @param since when the lane began, in milliseconds since the epoch. */
+  constructor(target: Target, key: LoadKey, phase: BackfillPhase, options: WatchOptions, since: number) {
     this.#target = target;
     this.#key = key;
     this.#phase = phase;
     this.#options = options;
+    this.#lanes = { wanted: options.lanes, since };
   }
 
   /**
@@ -133,9 +140,10 @@ export class LoadWatch {
       now,
       signal,
     });
+    const lanes = newest(before?.lanes, this.#lanes);
     const { state: control, decision } = steer(before?.control ?? UNLIMITED, readings, {
       now,
-      wanted: this.#options.lanes,
+      wanted: lanes.wanted,
       // A probe that is gone must not keep a rollback from ending.
       missing: this.#key.direction === 'undo' ? 'slows' : 'pauses',
     });
@@ -151,6 +159,7 @@ export class LoadWatch {
         batchRows,
         control,
         memory,
+        lanes,
         ...this.#outlook(before, done, now, speedOf(limiter, demand)),
       };
       await shareLoad(session, this.#key, token, round);
@@ -198,6 +207,11 @@ export class LoadWatch {
 /** What a backfill's lanes are known by on its target. */
 export function laneName({ runId, phase, direction }: LoadKey): string {
   return `${runId}/${phase}/${direction}`;
+}
+
+/** A person may have changed the number since a lane began; lanes that begin later know. */
+function newest(known: WantedLanes | undefined, own: WantedLanes): WantedLanes {
+  return known && known.since > own.since ? known : own;
 }
 
 function speedOf(limiter: Limiter | null, { working }: { working: number }): Speed {

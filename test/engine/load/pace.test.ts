@@ -87,6 +87,14 @@ const limiter = (lanes: Awaited<ReturnType<typeof lanesOf>>, signal: string, eff
     { what: `${signal} ${effect}; last ${JSON.stringify(lanes.report()?.limiter)}` },
   );
 
+async function measuredAt({ runId }: { runId: string }): Promise<string | undefined> {
+  const rows = await bench.sql<{ at: string }>(
+    'SELECT measured_at::text AS at FROM cutover.load WHERE run_id = $1',
+    [runId],
+  );
+  return rows[0]?.at;
+}
+
 const allGo = (lanes: Awaited<ReturnType<typeof lanesOf>>, count: number) =>
   until(() => lanes.going() === count, { what: `${count} lanes go` });
 
@@ -299,6 +307,20 @@ describe('lanes of one backfill', () => {
     await until(() => asked.length >= before + 3, { what: 'three more measurements' });
     const gaps = asked.slice(1).map((at, index) => at - (asked[index] ?? 0));
     expect(Math.min(...gaps)).toBeGreaterThan(900);
+  });
+
+  it('go by the number of lanes that those were told that began last, whoever measures', async () => {
+    const job = await begun({
+      throttle: [{ kind: 'sql', name: 'busy', sql: 'SELECT 1', limit: 1, unit: '' }],
+    });
+    const later = await lanesOf(job, 3, { lanes: 4, clock: () => 2_000 });
+    await limiter(later, 'busy', 'slowed');
+    await later.end();
+    const measured = await measuredAt(job);
+    const earlier = await lanesOf(job, 1, { lanes: 1, clock: () => 1_000 });
+    await until(async () => (await measuredAt(job)) !== measured, { what: 'the earlier lane measures' });
+    const why = await until(() => earlier.report()?.limiter?.why, { what: 'a limiter' });
+    expect(why).toMatch(/^[123] of 4 connections: busy 1, limit 1/);
   });
 
   it('stand by when nobody has measured for a while, though one has claimed to', async () => {
