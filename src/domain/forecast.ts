@@ -4,7 +4,7 @@ import type { NumberRange } from './number-range.ts';
  * What a backfill will cost, from what can be measured without writing. The bytes follow from how PostgreSQL lays rows,
  * index entries and WAL records out (src/include/access/htup_details.h, heapam_xlog.h, nbtxlog.h, xlogrecord.h). The times
  * are CPU times of a backend of PostgreSQL 18 on an AMD EPYC, by `npm run bench -- forecast`, in microseconds; a
- * calibration query says how much slower or faster the target is. docs/preflight.md shows the measurements.
+ * calibration query says how much slower or faster the target is. `npm run bench -- forecast` compares it with what backfills take.
  */
 
 const PAGE = 8_192;
