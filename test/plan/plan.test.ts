@@ -138,6 +138,16 @@ describe('parsePlan', () => {
     expect(problemsOf(phases({ ...phase, [key]: value }))).toMatchObject([{ path: `phases[0].${key}`, fix }]);
   });
 
+  it.each(['http://user:secret@metrics/p99', 'http://:secret@metrics/p99', 'ftp://metrics/p99', 'p99'])(
+    'refuses a probe of %s',
+    (url) => {
+      const [phase] = minimal.phases;
+      const throttle = [{ kind: 'http', name: 'p99', url, limit: 1 }];
+      const problems = problemsOf(phases({ ...phase, throttle }));
+      expect(problems.map(({ path }) => path)).toEqual(['phases[0].throttle[0].url']);
+    },
+  );
+
   it.each(['2026-02-30T00:00', '2026-13-01T00:00', '2026-12-24T24:00', '2026-12-24T10:60'])(
     'refuses %s, which no calendar and no clock shows',
     (local) => {

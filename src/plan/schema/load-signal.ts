@@ -9,6 +9,12 @@ const mode = z
 const count = z.int().min(0);
 const unit = z.string().max(16).default('');
 
+/** A plan is read by many, and so is what comes of its probes. */
+function isOpen(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username + password === '';
+}
+
 const loadSignal = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('replication-lag'),
@@ -56,7 +62,7 @@ const loadSignal = z.discriminatedUnion('kind', [
     kind: z.literal('http'),
     mode: mode.default('steer'),
     name: slug,
-    url: z.url({ protocol: /^https?$/ }),
+    url: z.url({ protocol: /^https?$/, abort: true }).refine(isOpen, 'leave user and password out'),
     path: z
       .string()
       .min(1)

@@ -59,10 +59,12 @@ describe('an HTTP probe', () => {
     expect(await measure('file:///etc/passwd')).toMatchObject({
       message: expect.stringContaining('only http and https'),
     });
-    expect(await measure(refused.replace('//', '//ana:secret@'))).toEqual({
-      kind: 'error',
-      message: `${refused}/: a URL with a user and password is not asked`,
-    });
+    for (const secret of ['ana:secret', ':secret']) {
+      expect(await measure(refused.replace('//', `//${secret}@`))).toEqual({
+        kind: 'error',
+        message: `${refused}/: a URL with a user and password is not asked`,
+      });
+    }
     const gone = await answering({});
     servers.splice(-1).map((server) => server.close());
     expect(await measure(gone)).toMatchObject({ message: expect.stringContaining('ECONNREFUSED') });
