@@ -197,6 +197,13 @@ test('a run whose error budget was exceeded goes on once its rows are corrected 
     statement: expect.stringMatching(/^UPDATE public\.orders SET "customer" = \(typed::int/),
     parameters: ['2'],
   });
+  // Texts that no database takes are texts that no exception has.
+  expect(await list(run, 'reasonContains=%00')).toEqual([]);
+  expect(await list(run, `after=${Buffer.from('["\\u0000",1]').toString('base64url')}`)).toEqual([]);
+  expect((await post(run, 'skip', { filter: { reasonContains: '\0' }, reason: 'none' })).body).toMatchObject({
+    skipped: 0,
+    left: 0,
+  });
   await system.target.query(`UPDATE orders SET typed = '77' WHERE id IN (2, 3)`);
   expect((await post(run, 'replay', { filter: { kind: 'failed', sqlstate: '22P02' } })).body).toMatchObject({
     replayed: 2,

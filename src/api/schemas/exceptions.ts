@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { EXCEPTION_KINDS, EXCEPTION_STATUSES } from '../../domain/row-exception.ts';
+import { storableText } from '../../domain/storable.ts';
 import { instantSchema, pageLimit } from './common.ts';
 
 const kind = z
@@ -11,8 +12,10 @@ const kind = z
 const status = z
   .enum(EXCEPTION_STATUSES)
   .describe('resolved: a value was written; replayed: derived again and migrated; skipped: left as it is');
-const reason = z.string().min(1).describe('The reason in full');
-const reasonContains = z.string().min(1).describe('A part of the reason, in the same spelling');
+/** As it was recorded: no database keeps every text, and none is asked for one that it does not take. */
+const recorded = z.string().overwrite(storableText);
+const reason = recorded.min(1).describe('The reason in full');
+const reasonContains = recorded.min(1).describe('A part of the reason, in the same spelling');
 const sqlstate = z.string().length(5).describe('The condition by which the database refused the row');
 const phase = z.string().min(1).describe('Name of the backfill phase');
 
@@ -34,7 +37,7 @@ export const exceptionsQuery = z.object({
 export const exceptionGroupsQuery = z.object({ ...conditions, limit: pageLimit(100) });
 
 /** What a page's `next` holds: the last row's place in the order of keys, and its id. */
-export const exceptionCursor = z.tuple([z.string(), z.int()]);
+export const exceptionCursor = z.tuple([recorded, z.int()]);
 
 export const exceptionIdParams = z.object({
   id: z.string().min(1).max(200),
