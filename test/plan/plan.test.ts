@@ -129,9 +129,9 @@ describe('parsePlan', () => {
   it.each([
     ['batchDuration', '0s', 'write at least "1ms" and at most "1m"'],
     ['batchDuration', '2m', 'write at least "1ms" and at most "1m"'],
-    ['lockTimeout', '0ms', 'write at least "1ms" and at most "1h"'],
+    ['lockTimeout', '0ms', 'write at least "1ms" and at most "30m"'],
     // More milliseconds than the server takes for its lock_timeout.
-    ['lockTimeout', '5w', 'write at least "1ms" and at most "1h"'],
+    ['lockTimeout', '5w', 'write at least "1ms" and at most "30m"'],
     ['lockTimeout', '99999999999999999999w', 'write at most "520w"'],
   ])('says how long %s may be when it is %s', (key, value, fix) => {
     const [phase] = minimal.phases;

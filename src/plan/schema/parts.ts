@@ -28,8 +28,8 @@ export function durationUpTo(longest: Duration) {
   return duration.refine(fits, `write at least "1ms" and at most "${longest}"`);
 }
 
-/** Others queue behind whoever waits for a lock, and a lane's lease lasts at least as long as it may wait. */
-export const lockTimeout = durationUpTo('1h');
+/** Others queue behind whoever waits for a lock, and a lane's lease lasts as long; 1,000 attempts of it are what the server takes. */
+export const lockTimeout = durationUpTo('30m');
 
 export const sql = z.string().trim().min(1, 'write a SQL statement');
 export const condition = z.string().trim().min(1, 'write a SQL condition, or leave `where` out');
