@@ -118,6 +118,23 @@ describe('lines of events', () => {
     expect(gate(50, 'breach')).toBe(true);
   });
 
+  test('tell of a command once, though the change of state that it leads to says the same', () => {
+    const lines = new EventLines(plain);
+    const told = (type: string, message: string, data = {}) =>
+      lines.line({ ...event(type, 0, data), message, phase: null });
+    expect(told('command', 'pause by ana')).toBe('10:00:00  pause by ana');
+    expect(told('run', 'pause by ana', { status: 'paused' })).toBeUndefined();
+    expect(told('command', 'resume by ana')).toBe('10:00:00  resume by ana');
+  });
+
+  test('tell how the run ended, and why', () => {
+    const lines = new EventLines(plain);
+    const told = (message: string, status: string) =>
+      lines.line({ ...event('run', 0, { status }), message, phase: null });
+    expect(told('rollback by ana', 'rolled_back')).toBe('10:00:00  rolled back: rollback by ana');
+    expect(told('completed', 'completed')).toBe('10:00:00  completed');
+  });
+
   test('name the run when there are several', () => {
     expect(new EventLines(plain).line(event('note', 61), 'orders  ')).toBe(
       '10:01:01  orders  backfill: note 61',
@@ -210,6 +227,17 @@ describe('a run at a glance', () => {
     ]);
   });
 
+  test('shows no share of an estimate that the count has passed', () => {
+    const counts = { processed: 500, migrated: 500, skipped: 0, ambiguous: 0, failed: 0 };
+    const progress = {
+      ...{ counts, estimatedRows: 500, rowsPerSecond: 410, share: 1 },
+      ...{ eta: null, limiter: null, closed: null, signals: [] },
+    };
+    const run = runWith([phase('backfill', 'backfill', 'running', { progress })]);
+    const line = runLines(plain, { run }, false, START + 5_000)[3];
+    expect(line).toBe('  ● backfill  ────────────────────    5.0s  500 rows · 410 rows/s');
+  });
+
   test('shows how far the undo of a backfill is, and what the undo of the others came to', () => {
     const counts = { processed: 1_500, migrated: 1_498, skipped: 2, ambiguous: 0, failed: 0 };
     const progress = {
@@ -288,7 +316,7 @@ describe('a run at a glance', () => {
       expect.stringMatching(/^ {2}✗ rollout .*gate breached$/),
     ]);
     const waiting = runWith(phases, { status: 'awaiting_approval', waitingFor: 'an approval by approver' });
-    expect(runLines(plain, { run: waiting })).toContain('an approval by approver');
+    expect(runLines(plain, { run: waiting })).toContain('waits for an approval by approver');
   });
 
   test('takes the flag and the results of validation from events', () => {

@@ -32,6 +32,7 @@ export const registerLog: Register = (program, action) => {
                 [
                   { title: 'started' },
                   { title: 'run' },
+                  { title: 'phase' },
                   { title: 'what' },
                   { title: 'table' },
                   ...['processed', 'succeeded', 'skipped', 'ambiguous', 'failed', 'took'].map(right),
@@ -41,6 +42,7 @@ export const registerLog: Register = (program, action) => {
                 answer.entries.map((entry) => [
                   moment(entry.startedAt),
                   entry.run,
+                  entry.phase,
                   entry.action,
                   entry.table,
                   count(entry.processed),

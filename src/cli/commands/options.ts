@@ -15,7 +15,10 @@ export function numberOption(low: number, high: number, whole = true): (text: st
 /** Parses rows, as in `10000`, or a share of them, as in `0.5%`. */
 export function sampleOption(text: string): SampleSize {
   const share = /^(\d+(?:\.\d+)?)\s*%$/.exec(text)?.[1];
-  return share === undefined ? { rows: numberOption(1, 200_000)(text) } : { percent: percentOption(share) };
+  if (share !== undefined) return { percent: percentOption(share) };
+  if (!/^\d+$/.test(text))
+    throw new InvalidArgumentError('write a number of rows, up to 200000, or a share as in 1%');
+  return { rows: numberOption(1, 200_000)(text) };
 }
 
 function percentOption(text: string): number {

@@ -4,6 +4,7 @@ import type { RunCommand } from '../../domain/run-state.ts';
 import type { Cli, Register } from '../cli.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { statusText } from '../output/format.ts';
+import { waitsFor } from '../output/run-view.ts';
 import { numberOption } from './options.ts';
 import { showRollbackPreview } from './rollback-preview.ts';
 
@@ -56,7 +57,7 @@ async function giveCommand(
   const { style } = cli.out;
   cli.out.result(run, () => [
     `${style.green('✓')} ${command} was accepted; ${runId} is ${statusText(style, run.status)}`,
-    ...(run.waitingFor ? [run.waitingFor] : []),
+    ...(run.waitingFor ? [waitsFor(run.waitingFor)] : []),
   ]);
   return EXIT.ok;
 }

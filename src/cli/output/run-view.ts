@@ -28,9 +28,14 @@ export function runLines(style: Style, view: RunView, compact = false, now = Dat
 }
 
 function whyLines(style: Style, run: RunDetail): string[] {
-  if (run.waitingFor) return [style.yellow(run.waitingFor)];
+  if (run.waitingFor) return [style.yellow(waitsFor(run.waitingFor))];
   const normal = run.status === 'running' || run.status === 'completed' || run.status === 'pending';
   return run.reason && !normal ? [run.reason] : [];
+}
+
+/** A line of its own for what the API gives as a noun: "a person to resume the run". */
+export function waitsFor(what: string): string {
+  return `waits for ${what}`;
 }
 
 function phaseLines(style: Style, view: RunView, compact: boolean, now: number): string[] {
@@ -61,6 +66,7 @@ function isAtWork(phase: Phase): boolean {
   return phase.state === 'running' || (phase.state === 'undoing' && phase.progress !== null);
 }
 
+type Progress = NonNullable<Phase['progress']>;
 type Present = [share: number | undefined | 'none', text: string];
 
 function past(style: Style, phase: Phase): Present {
@@ -72,7 +78,8 @@ function past(style: Style, phase: Phase): Present {
 function present(phase: Phase, view: RunView, now: number): Present {
   if (phase.progress) {
     const restoring = phase.state === 'undoing' ? 'restoring ' : '';
-    return [phase.progress.share ?? undefined, restoring + progressText(phase.progress, now)];
+    const share = isEstimateUseful(phase.progress) ? phase.progress.share : null;
+    return [share ?? undefined, restoring + progressText(phase.progress, now)];
   }
   const hold = holdOf(phase, view, now);
   const stage = view.flag?.percentage ?? latestGates(view.run, phase.name)[0]?.percentage;
@@ -88,17 +95,25 @@ function holdText(run: RunDetail, hold: Hold): string {
 }
 
 /** `623 of 1,005 rows · 410 rows/s · 1.0s to 1.4s to go` */
-function progressText(progress: NonNullable<Phase['progress']>, now: number): string {
+function progressText(progress: Progress, now: number): string {
   const { counts, estimatedRows, rowsPerSecond } = progress;
-  // An estimate that the count has passed is no longer worth showing.
-  const known = estimatedRows !== null && estimatedRows >= counts.processed;
   return [
-    known ? `${count(counts.processed)} of ${count(estimatedRows)} rows` : `${count(counts.processed)} rows`,
+    estimatedRows !== null && isEstimateUseful(progress)
+      ? `${count(counts.processed)} of ${count(estimatedRows)} rows`
+      : `${count(counts.processed)} rows`,
     rowsPerSecond > 0 ? `${count(rowsPerSecond)} rows/s` : '',
     etaText(progress, now),
   ]
     .filter(Boolean)
     .join(' · ');
+}
+
+/**
+ * An estimate that the count has passed says nothing of what is left. The engine raises it to the count, so that a phase that is
+ * at work and has as many rows as were estimated is one whose planner knew too little.
+ */
+function isEstimateUseful({ counts, estimatedRows }: Progress): boolean {
+  return estimatedRows !== null && estimatedRows > counts.processed;
 }
 
 /** The latest measurements of a phase, at the stage that it has reached. */
