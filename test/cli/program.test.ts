@@ -43,7 +43,7 @@ describe('the command line', () => {
     [['start'], "missing required argument 'plan'"],
     [['start', 'a-plan', '--time-scale', 'fast'], 'write a number from 1 to 1000000'],
     [['start', 'a-plan', '--batch-size', '1.5'], 'write a whole number from 1 to 100000'],
-    [['dry-run', 'a-plan', '--sample', 'some'], 'write a whole number from 1 to 200000'],
+    [['dry-run', 'a-plan', '--sample', 'some'], 'write a number of rows, up to 200000, or a share as in 1%'],
     [['dry-run', 'a-plan', '--sample', '101%'], 'it must be more than 0 % and at most 100 %'],
     [['report', 'a-run', '--format', 'pdf'], 'Allowed choices are json, csv'],
   ])('refuses %j with exit code 2', async (args, said) => {
