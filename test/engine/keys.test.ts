@@ -119,6 +119,17 @@ describe('a backfill pages by', () => {
     expect(await bench.sql('SELECT FROM t WHERE new IS DISTINCT FROM 7')).toEqual([]);
   });
 
+  it('no key that may be NULL, because that it is not was never validated', async () => {
+    await bench.sql('CREATE TABLE loose (code int UNIQUE, old text, new text)');
+    await bench.sql('INSERT INTO loose SELECT nullif(n, 1), n FROM generate_series(1, 20) n');
+    await bench.sql('ALTER TABLE loose ADD CONSTRAINT known NOT NULL code NOT VALID');
+    const job = jobOf(phaseOf('loose'));
+    await expect(runToEnd(bench.target, job)).rejects.toThrow('rows of public.loose may have no key: "code"');
+    await bench.sql('UPDATE loose SET code = 1 WHERE code IS NULL');
+    await bench.sql('ALTER TABLE loose VALIDATE CONSTRAINT known');
+    expect(await runToEnd(bench.target, job)).toMatchObject({ processed: 20, migrated: 20 });
+  });
+
   it('the keys of a partitioned table', async () => {
     await bench.sql('DROP TABLE IF EXISTS t');
     await bench.sql(`CREATE TABLE t (id int, region text, old int DEFAULT 7, new int, PRIMARY KEY (region, id))

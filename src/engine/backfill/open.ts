@@ -12,6 +12,7 @@ import { createJournal } from '../../targets/postgres/backfill/journal.ts';
 import { loadTable } from '../../targets/postgres/backfill/load-table.ts';
 import { PINNED_SESSION } from '../../targets/postgres/backfill/pin-session.ts';
 import { insertRanges } from '../../targets/postgres/backfill/ranges.ts';
+import { listUnvalidated } from '../../targets/postgres/backfill/read-columns.ts';
 import { withSavepoint } from '../../targets/postgres/backfill/savepoint.ts';
 import type { BackfillTable, Key } from '../../targets/postgres/backfill/table.ts';
 import { BACKFILL_TABLES } from '../../targets/postgres/backfill/tables.ts';
@@ -37,7 +38,7 @@ export type OpenOptions = SliceOptions & {
 
 /**
  * Begins the backfill, or finds out where it is: what it covers is fixed by whoever comes first.
- * @throws BackfillUndone, or Error when the table's key is no longer the one that the ranges were cut by.
+ * @throws BackfillUndone, or Error when the table's key may be NULL, or is no longer the one that the ranges were cut by.
  */
 export async function openBackfill(
   target: Target,
@@ -64,6 +65,7 @@ async function pin(
   checkpoint: Checkpoint,
   { rowsPerRange }: OpenOptions,
 ): Promise<Checkpoint> {
+  await refuseUnvalidatedKey(session, table);
   const upperBound = await cutTable(session, table, {
     id: checkpoint.id,
     runId: job.runId,
@@ -129,6 +131,17 @@ export async function estimateOrGuess(
     if (!isRowError(error)) throw error;
     return estimateRows(session, table, undefined);
   }
+}
+
+/** No range has rows without a key: nobody would notice that they were left out. */
+async function refuseUnvalidatedKey(session: Session, { qualifiedName, key }: BackfillTable): Promise<void> {
+  const names = key.map((column) => column.name);
+  const [name] = await listUnvalidated(session, qualifiedName, names);
+  if (name === undefined) return;
+  throw new Error(
+    `rows of ${qualifiedName} may have no key: "${name}" is NOT NULL, but that was not validated for rows that were there ` +
+      'before; ALTER TABLE … VALIDATE CONSTRAINT, or name another `key`',
+  );
 }
 
 function refuseChangedKey(table: BackfillTable, { keyColumns }: Checkpoint): void {

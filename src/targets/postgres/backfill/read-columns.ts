@@ -83,6 +83,22 @@ export async function readActsOnDelete(session: Session, qualifiedName: string):
   return rows[0]?.acts === true;
 }
 
+/** Those of the columns that may hold NULLs although they are NOT NULL, as nobody has validated that; since version 18. */
+export async function listUnvalidated(
+  session: Session,
+  qualifiedName: string,
+  columns: readonly string[],
+): Promise<string[]> {
+  const { rows } = await session.query<{ name: string }>(
+    `SELECT attname::text AS name
+       FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+      WHERE conrelid = to_regclass($1) AND contype = 'n' AND NOT convalidated AND attname = ANY ($2)
+      ORDER BY attnum`,
+    [qualifiedName, columns],
+  );
+  return rows.map(({ name }) => name);
+}
+
 /** What the server brings along has lower numbers; FirstNormalObjectId of its sources. */
 const FIRST_OWN_OID = 16_384;
 
