@@ -63,7 +63,7 @@ export async function dryRunBackfill(
     ...report,
     ...findings.report(),
     sample: await transaction((session) => sampledOf(session, context, pages, report)),
-    nextOffset: (options.offset ?? 0) + processed,
+    nextOffset: pages.sampled === undefined ? (options.offset ?? 0) + processed : 0,
     durationMs: Math.round(clock.elapsedMs()),
     rowsPerSecond: clock.rate(processed),
   };

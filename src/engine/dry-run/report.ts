@@ -25,7 +25,7 @@ export type DryRunReport = {
   /** Which constraints make rows fail. */
   violations: Violation[];
   nulls: NullValues[];
-  /** Rows that meet the plan's condition and are now looked at, from the table's first one on; the next call's `offset`. */
+  /** Rows that meet the plan's condition and are now looked at, from the table's first one on; the next call's `offset`. 0 after a sample. */
   nextOffset: number;
   hasMore: boolean;
   durationMs: number;
