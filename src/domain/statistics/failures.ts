@@ -35,12 +35,12 @@ export function judgeFailures(strata: readonly Stratum<FailureCount>[], limits: 
     ...(verdict === 'pass'
       ? []
       : [
-          `evidence for more than ${shown(limits.tolerated)} times: ${odds(worse.value)}, ${odds(worse.limit)} needed to roll back`,
+          `evidence that the ratio is above ${shown(limits.tolerated)}: ${odds(worse.value)}, ${odds(worse.limit)} needed to roll back`,
         ]),
     ...(verdict === 'breach'
       ? []
       : [
-          `evidence for less than ${shown(limits.margin)} times: ${odds(within.value)}, ${odds(within.limit)} needed to pass`,
+          `evidence that the ratio is below ${shown(limits.margin)}: ${odds(within.value)}, ${odds(within.limit)} needed to pass`,
         ]),
   ].join('; ');
   return { verdict, effect, interval, worse, within, users, reason };

@@ -74,7 +74,7 @@ export function checkErrorRate(name: string, chance: number): void {
 export function shown(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e6 || size < 1e-4)) return value.toExponential(1);
-  return size >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+  return String(Number(value.toPrecision(3)));
 }
 
 /** Odds of evidence whose natural logarithm is given: `53 to 1`. */

@@ -1,4 +1,4 @@
-import { checkErrorRate, type Finding, noData, odds, shown } from './finding.ts';
+import { checkErrorRate, type Finding, noData, odds } from './finding.ts';
 import { logBeta, logMeanExp } from './log-space.ts';
 import { highestRatio, likeliestRatio } from './ratio-evidence.ts';
 import { type Arms, comparable, type Stratum, usersPerArm } from './strata.ts';
@@ -41,7 +41,7 @@ export function judgeSampleRatio(strata: readonly Stratum<Users>[], alpha: numbe
     (sum, { share, treatment, control }) => sum + share * (treatment + control),
     0,
   );
-  const reason = `${users.treatment} of ${total} users are in treatment, ${shown(planned)} were planned; evidence that the assignment is not as planned: ${odds(worse.value)}, ${odds(worse.limit)} needed${
+  const reason = `${users.treatment} of ${total} users are in treatment, ${Math.round(planned)} were planned; evidence that the assignment is not as planned: ${odds(worse.value)}, ${odds(worse.limit)} needed${
     verdict === 'breach' ? '; until its cause is found, no comparison of the arms can be trusted' : ''
   }`;
   return {

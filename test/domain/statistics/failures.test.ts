@@ -23,7 +23,7 @@ describe('users who fail', () => {
     expect(finding).toMatchObject({ verdict: 'breach', users: { treatment: 1_000, control: 9_000 } });
     expect(finding.effect).toBeCloseTo(3, 9);
     expect(finding.reason).toMatch(
-      /^30 of 1000 users failed in treatment, 90 of 9000 in control: 3 times as often, stage by stage \(1\.\d+ to \d\.\d+\); evidence for more than 1 times: \d+ to 1, 20 to 1 needed to roll back$/,
+      /^30 of 1000 users failed in treatment, 90 of 9000 in control: 3 times as often, stage by stage \(1\.\d+ to \d\.\d+\); evidence that the ratio is above 1: \d+ to 1, 20 to 1 needed to roll back$/,
     );
   });
 
@@ -31,14 +31,16 @@ describe('users who fail', () => {
     const finding = judgeFailures([stratum(0.5, [300, 30_000], [300, 30_000])], limits);
     expect(finding.verdict).toBe('pass');
     expect(finding.reason).toContain('1 times as often');
-    expect(finding.reason).toMatch(/evidence for less than 1\.5 times: \d+ to 1, 20 to 1 needed to pass$/);
+    expect(finding.reason).toMatch(
+      /evidence that the ratio is below 1\.5: \d+ to 1, 20 to 1 needed to pass$/,
+    );
   });
 
   it('are inconclusive in between, with the evidence for both', () => {
     const finding = judgeFailures([stratum(0.1, [3, 300], [20, 2_700])], limits);
     expect(finding.verdict).toBe('inconclusive');
     expect(finding.reason).toMatch(
-      /needed to roll back; evidence for less than 1\.5 times: .* needed to pass$/,
+      /needed to roll back; evidence that the ratio is below 1\.5: .* needed to pass$/,
     );
   });
 
@@ -51,7 +53,7 @@ describe('users who fail', () => {
       worse: { value: 0 },
     });
     expect(finding.reason).toMatch(
-      /^0 of 1000000 users failed in treatment, 0 of 1000000 in control; evidence for more than 1 times: 1 to 1/,
+      /^0 of 1000000 users failed in treatment, 0 of 1000000 in control; evidence that the ratio is above 1: 1 to 1/,
     );
   });
 
