@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openBackfill } from '../../src/engine/backfill/open.ts';
 import { runSlice } from '../../src/engine/backfill/slice.ts';
 import { until } from '../support/until.ts';
 import { type Bench, countWrites, exceptionsOf, jobOf, openBench, phaseOf, undoToEnd } from './harness.ts';
@@ -109,10 +110,12 @@ describe('ranges', () => {
     const job = jobOf(
       phaseOf('t', { batchSize: 64, transform: { kind: 'sql', set: { new: slow('0.002') } } }),
     );
+    await openBackfill(bench.target, job, { rowsPerRange: 50 });
     const [result] = await runLanes(job, 2, { statementTimeoutMs: 60, untilMs: 400 });
     expect(result?.counts.processed).toBeGreaterThan(0);
     expect(result?.counts.failed).toBe(0);
     const stuck = jobOf(phaseOf('t', { batchSize: 4, transform: { kind: 'sql', set: { new: slow('5') } } }));
+    await openBackfill(bench.target, stuck, { rowsPerRange: 50 });
     await expect(runLanes(stuck, 1, { statementTimeoutMs: 20 })).rejects.toMatchObject({
       name: 'BatchNeverEnds',
       message: expect.stringContaining('statement timeout of 0.02 s'),
