@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { judgeFailures } from '../../../src/domain/statistics/failures.ts';
 import type { Limits } from '../../../src/domain/statistics/finding.ts';
+import { logEvidenceAbove, logEvidenceBelow } from '../../../src/domain/statistics/ratio-evidence.ts';
 import type { FailureCount, Stratum } from '../../../src/domain/statistics/strata.ts';
 
 const limits: Limits = { tolerated: 1, margin: 1.5, alpha: 0.05, beta: 0.05 };
@@ -88,6 +89,9 @@ describe('users who fail', () => {
     const finding = judgeFailures([stratum(0.5, [1e9, 1e9], [1, 1e9])], limits);
     expect(JSON.parse(JSON.stringify(finding))).toEqual(finding);
     expect(finding.reason).toContain('over 10^11 to 1');
+    const clear = judgeFailures([stratum(0.5, [300, 1_000], [100, 1_000])], limits);
+    expect(clear.worse?.value).toBeGreaterThan(40);
+    expect(clear.reason).toContain('above 1: over 10^11 to 1, 20 to 1 needed');
   });
 });
 
@@ -106,6 +110,24 @@ describe('verdict', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('changes at the very failure with which the interval leaves the limit, for each limit by its own error rate', () => {
+    const strict = { ...limits, beta: 0.001 };
+    const verdicts = Array.from({ length: 201 }, (_, failed) => {
+      const { verdict, interval } = judgeFailures([stratum(0.5, [failed, 1_000], [100, 1_000])], strict);
+      const isAbove = (interval.low ?? 0) > strict.tolerated;
+      const isBelow = (interval.high ?? Number.POSITIVE_INFINITY) < strict.margin;
+      expect(verdict).toBe(isAbove ? 'breach' : isBelow ? 'pass' : 'inconclusive');
+      return verdict;
+    });
+    const lastPass = verdicts.lastIndexOf('pass');
+    const firstBreach = verdicts.indexOf('breach');
+    const evidence = (failed: number) => [{ share: 0.5, treatment: failed, control: 100 }];
+    expect(logEvidenceBelow(evidence(lastPass), strict.margin)).toBeGreaterThanOrEqual(Math.log(1_000));
+    expect(logEvidenceBelow(evidence(lastPass + 1), strict.margin)).toBeLessThan(Math.log(1_000));
+    expect(logEvidenceAbove(evidence(firstBreach), strict.tolerated)).toBeGreaterThanOrEqual(Math.log(20));
+    expect(logEvidenceAbove(evidence(firstBreach - 1), strict.tolerated)).toBeLessThan(Math.log(20));
   });
 
   it('is never a breach while each stage has no more than its share of the failures in the treatment', () => {
