@@ -17,10 +17,10 @@ export function isAttributePath(text: unknown): boolean {
 
 export const ATTRIBUTE_FIX = 'use letters, digits, "_" and "-", with dots between the names of a path';
 
-/** For a fix: `one of "a", "b"`. */
-export function nameSome(names: Iterable<string>): string {
+/** The rest of a fix that begins with "add it": `, or use one of "a", "b"`; nothing when there are no names. */
+export function orUse(names: Iterable<string>): string {
   const all = [...names];
-  if (all.length === 0) return 'none; there are none yet';
+  if (all.length === 0) return '';
   const shown = all.slice(0, NAMES_SHOWN).map((name) => `"${name}"`);
-  return `one of ${shown.join(', ')}${all.length > NAMES_SHOWN ? ', …' : ''}`;
+  return `, or use one of ${shown.join(', ')}${all.length > NAMES_SHOWN ? ', …' : ''}`;
 }

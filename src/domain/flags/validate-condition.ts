@@ -1,6 +1,6 @@
 import { type AttributeCondition, type Condition, SEMVER_COMPARISONS } from './condition.ts';
 import type { Segment } from './definition.ts';
-import { ATTRIBUTE_FIX, isAttributePath, isKey, KEY_FIX, nameSome } from './names.ts';
+import { ATTRIBUTE_FIX, isAttributePath, isKey, KEY_FIX, orUse } from './names.ts';
 import type { FlagProblem } from './problem.ts';
 import { isVersion } from './semver.ts';
 
@@ -67,7 +67,7 @@ function visitSegment(key: string, path: string, walk: Walk): number {
     return 0;
   }
   if (!segment) {
-    report(walk, path, `there is no segment "${key}"`, `create it, or use ${nameSome(walk.segments.keys())}`);
+    report(walk, path, `there is no segment "${key}"`, `create it${orUse(walk.segments.keys())}`);
     return 0;
   }
   const known = walk.sizes.get(key);

@@ -1,5 +1,5 @@
 import type { FlagDefinition, JsonValue, Serve, Split } from './definition.ts';
-import { ATTRIBUTE_FIX, isAttributePath, isKey, KEY_FIX, nameSome } from './names.ts';
+import { ATTRIBUTE_FIX, isAttributePath, isKey, KEY_FIX, orUse } from './names.ts';
 import type { FlagProblem } from './problem.ts';
 import { type Segments, validateConditions } from './validate-condition.ts';
 import { TOTAL_WEIGHT } from './weights.ts';
@@ -89,7 +89,7 @@ function validateServe(flag: FlagDefinition, serve: Serve, path: string): FlagPr
 function validateVariant(flag: FlagDefinition, variant: string, path: string): FlagProblem[] {
   if (Object.hasOwn(flag.variants, variant)) return [];
   const problem = `there is no variant ${JSON.stringify(variant)}`;
-  return [{ path, problem, fix: `add it, or use ${nameSome(Object.keys(flag.variants))}` }];
+  return [{ path, problem, fix: `add it${orUse(Object.keys(flag.variants))}` }];
 }
 
 function validateSplit(flag: FlagDefinition, split: Split, path: string): FlagProblem[] {
