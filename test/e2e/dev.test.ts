@@ -100,7 +100,7 @@ describe('the dev stack', () => {
     expect(new Set(lines.map(({ type }) => type))).toContain('validation');
 
     const exceptions = await run('exceptions', id);
-    expect(exceptions.stdout).toMatch(/^3 +ambiguous +backfill +"twelve" is no amount$/m);
+    expect(exceptions.stdout).toMatch(/^1 +3 +ambiguous +open +backfill +"twelve" is no amount$/m);
     expect((await run('status', id)).stdout).toContain(
       '3 rows: 2 migrated, 0 skipped, 1 ambiguous, 0 failed',
     );
