@@ -16,10 +16,9 @@ export function bucketPrefix(flag: Pick<FlagDefinition, 'salt'>, split: Split): 
  * `(h · 100000) >> 32`, and the first variant whose cumulative weight lies above the bucket wins.
  * https://flagd.dev/reference/custom-operations/fractional-operation/
  *
- * Keys that are not ASCII are hashed by their UTF-8, as flagd's servers and its providers for Go, Java, Python, .NET, Rust and
- * others do. npm `@openfeature/flagd-core` hashes the lower bytes of UTF-16 code units instead, so it puts such a user into another
- * bucket than all the others would. Where both have to agree, bucket by an attribute that is ASCII. Keys should not
- * end in white space either, which the `cat` of flagd's server cuts off.
+ * Keys that are not ASCII are hashed by their UTF-8, as flagd's server does. npm `@openfeature/flagd-core` hashes UTF-16 code
+ * units as if they were bytes, so it puts such a user into another bucket. Where both have to agree, bucket by an attribute
+ * that is ASCII. Keys should not end in white space either, which the `cat` of flagd's server cuts off.
  *
  * @param serve the evaluation for each variant with weight.
  * @param without the evaluation for contexts that have no key.
@@ -42,8 +41,8 @@ export function compileSplit(
 }
 
 /**
- * The hash that each variant ends below. That `(h · W) >> 32 < c` holds for whole numbers exactly when `h < c · 2³² / W`, and
- * rounding the right side up changes nothing, so that no bucket needs computing. The product is below 2⁵³.
+ * The hash that each variant ends below. For whole numbers, `(h · W) >> 32 < c` holds exactly when `h < c · 2³² / W`, and
+ * rounding the right side up changes nothing; so no bucket needs computing. The product is below 2⁵³.
  */
 function armsOf(split: Split): { below: number; variant: string }[] {
   let cumulative = 0;
