@@ -55,9 +55,14 @@ async function giveCommand(
   const path = `/api/runs/${encodeURIComponent(runId)}/${command}`;
   const run = await cli.client().post<RunDetail>(path, request);
   const { style } = cli.out;
-  cli.out.result(run, () => [
-    `${style.green('✓')} ${command} was accepted; ${runId} is ${statusText(style, run.status)}`,
-    ...(run.waitingFor ? [waitsFor(run.waitingFor)] : []),
-  ]);
+  cli.out.result(run, () => {
+    const accepted = `${style.green('✓')} ${command} was accepted`;
+    // The phase has yet to act on these: until then the run still says that it waits for them.
+    if (command === 'approve' || command === 'advance') return [`${accepted} by ${runId}`];
+    return [
+      `${accepted}; ${runId} is ${statusText(style, run.status)}`,
+      ...(run.waitingFor ? [waitsFor(run.waitingFor)] : []),
+    ];
+  });
   return EXIT.ok;
 }
