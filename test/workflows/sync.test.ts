@@ -279,6 +279,7 @@ describe('a sync that cannot be installed', () => {
       const run = await system.start(
         plan('blocked', impatient, {
           ...fill,
+          columns: {},
           transform: { kind: 'sql', set: { weight: '2' } },
           pending: 'weight < 2',
         }),
