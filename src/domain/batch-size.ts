@@ -47,7 +47,9 @@ export function afterBatch(size: BatchSize, batch: TimedBatch, goal: BatchSizeGo
   const msPerRow = size.msPerRow === null ? observed : size.msPerRow + SMOOTHING * (observed - size.msPerRow);
   const expectedMs = size.rows * msPerRow;
   if (expectedMs >= LOWEST * goal.targetMs && expectedMs <= goal.targetMs) return { ...size, msPerRow };
-  const fitting = Math.floor((AIM * goal.targetMs) / msPerRow);
+  // What a batch costs by itself makes the rows of a small one seem dear: it grows all the same while there is time.
+  const least = expectedMs < LOWEST * goal.targetMs ? size.rows + 1 : 1;
+  const fitting = Math.max(least, Math.floor((AIM * goal.targetMs) / msPerRow));
   const most = Math.max(size.rows + 1, Math.floor(size.rows * GROWTH));
   return { rows: clamp(Math.min(fitting, most), goal.maxRows), msPerRow };
 }

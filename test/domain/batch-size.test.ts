@@ -50,6 +50,12 @@ describe('batch size', () => {
     );
   });
 
+  it('grows from a single row also where a batch by itself costs half of the wanted time', () => {
+    const goal = { targetMs: 18, maxRows: 40_000 };
+    const { size } = run(firstBatch(1, goal), 150, { fixedMs: 9, msPerRow: 0.001 }, goal);
+    expect(size.rows).toBeGreaterThan(5_000);
+  });
+
   it('never leaves 1 to the maximum and never grows by more than a fifth or a row, whatever happens', () => {
     const happening = fc.oneof(
       fc.record({ ms: fc.double({ min: 0, max: 1e7, noNaN: true }), full: fc.boolean() }),
