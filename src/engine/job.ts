@@ -26,6 +26,7 @@ export type SliceOptions = {
 
 const LOCK_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 120_000;
+const PROGRESS_MS = 500;
 
 /** The options of a batch's transaction. */
 export function batchOptions(options: SliceOptions) {
@@ -36,9 +37,10 @@ export function batchOptions(options: SliceOptions) {
   };
 }
 
-/** Tells when a slice has used up its time, and how fast it went. */
+/** Tells when a slice has used up its time, when to tell of its progress, and how fast it went. */
 export class SliceClock {
   readonly #started = performance.now();
+  #toldAt = 0;
 
   isOver({ untilMs }: SliceOptions): boolean {
     return untilMs !== undefined && this.elapsedMs() >= untilMs;
@@ -46,6 +48,15 @@ export class SliceClock {
 
   elapsedMs(): number {
     return performance.now() - this.#started;
+  }
+
+  /** Has it been told of so long ago that it is time again? */
+  isTimeToTell({ progressMs = PROGRESS_MS }: { progressMs?: number | undefined }): boolean {
+    return this.elapsedMs() - this.#toldAt >= progressMs;
+  }
+
+  told(): void {
+    this.#toldAt = this.elapsedMs();
   }
 
   rate(rows: number): number {

@@ -15,8 +15,8 @@ const LEASE_MARGIN_MS = 60_000;
 const RELEASE_MS = 2_000;
 
 /**
- * The ranges that a lane holds: one at a time; when it reads ahead, also the one that comes next, while the last batch of the
- * present one is being dealt with.
+ * The ranges that a lane holds: one at a time; when it reads ahead, also the one that comes next, from when the last rows of
+ * the present one are read.
  */
 export class HeldRanges {
   readonly #session: Session;

@@ -7,6 +7,7 @@ import {
 } from '../../targets/postgres/backfill/checkpoint.ts';
 import { writingSession } from '../../targets/postgres/backfill/pin-session.ts';
 import type { Claimant } from '../../targets/postgres/backfill/ranges.ts';
+import { COMMIT_SOON } from '../../targets/postgres/commit-soon.ts';
 import type { HeldSession, Target } from '../../targets/target.ts';
 import { BackfillUndone, BudgetExceeded } from '../errors.ts';
 import { type BackfillJob, type BatchProgress, batchOptions, SliceClock } from '../job.ts';
@@ -38,14 +39,7 @@ export type ForwardOptions = OpenOptions & {
   waitMs?: number | undefined;
 };
 
-/**
- * A batch's rows and the cursor that says that they are done reach the disk together or, when the server crashes within the
- * next moment, not at all; then they are done again. So no batch has to wait for the disk, only the end of a slice does.
- */
-const COMMIT_SOON = 'SET LOCAL synchronous_commit = off';
-
 const WAIT_MS = 500;
-const PROGRESS_MS = 500;
 
 /**
  * Works as one lane of the backfill: claims a range of its keys, runs batches from where the range was committed last, and
@@ -62,6 +56,7 @@ export async function runSlice(
 ): Promise<SliceResult> {
   const { context, checkpoint } = await openBackfill(target, job, options);
   judgeBudget(job, checkpoint);
+  // A batch's rows and the cursor that says that they are done are lost together; only the end of a slice waits for the disk.
   const connection = {
     ...batchOptions(options),
     prelude: `${writingSession({ runId: job.runId, phase: job.phase.name })}; ${COMMIT_SOON}`,
@@ -88,7 +83,6 @@ class Slice {
   readonly #clock = new SliceClock();
   readonly #processedBefore: number;
   #checkpoint: Checkpoint;
-  #toldAt = 0;
 
   constructor(
     job: BackfillJob,
@@ -129,7 +123,7 @@ class Slice {
     const batchMs = this.#clock.elapsedMs() - started;
     if (!batch) return;
     this.#pace.took({ rows: batch.rows, ms: batchMs });
-    if (batch.counts.failed > 0 || this.#isTimeToTell()) await this.#tell(batchMs);
+    if (batch.counts.failed > 0 || this.#clock.isTimeToTell(this.#options)) await this.#tell(batchMs);
   }
 
   /** Are all ranges done, or only in other hands? */
@@ -143,13 +137,8 @@ class Slice {
   /** Watchers are told also while nothing is done, as that has a reason which they want to know. */
   async #standBy(): Promise<void> {
     await this.#wait();
-    if (this.#isTimeToTell()) await this.#tell(0);
+    if (this.#clock.isTimeToTell(this.#options)) await this.#tell(0);
     else await this.#look();
-  }
-
-  #isTimeToTell(): boolean {
-    const { progressMs = PROGRESS_MS } = this.#options;
-    return this.#clock.elapsedMs() - this.#toldAt >= progressMs;
   }
 
   #wait(): Promise<void> {
@@ -167,7 +156,7 @@ class Slice {
 
   async #tell(batchMs: number): Promise<void> {
     await this.#look();
-    this.#toldAt = this.#clock.elapsedMs();
+    this.#clock.told();
     const { counts } = this.#checkpoint;
     this.#options.onProgress?.({
       counts,

@@ -8,6 +8,7 @@ import {
 } from '../../domain/load-control.ts';
 import type { BackfillPhase } from '../../domain/plan.ts';
 import { selectCheckpoint } from '../../targets/postgres/backfill/checkpoint.ts';
+import { COMMIT_SOON } from '../../targets/postgres/commit-soon.ts';
 import { describeSqlError } from '../../targets/postgres/errors.ts';
 import {
   claimMeasurement,
@@ -57,7 +58,6 @@ const LEASE_MS = 10_000;
 /** Spirit's limit for lag that nobody could measure. */
 export const STALE_MS = 15_000;
 const WRITE_MS = 5_000;
-const COMMIT_SOON = 'SET LOCAL synchronous_commit = off';
 
 /** Keeps one lane informed of its backfill's load. Once a second one of the lanes measures, for all of them. */
 export class LoadWatch {

@@ -7,6 +7,7 @@ import {
 } from '../../targets/postgres/backfill/checkpoint.ts';
 import { hasUnseen } from '../../targets/postgres/backfill/journalled.ts';
 import type { Key } from '../../targets/postgres/backfill/table.ts';
+import { COMMIT_SOON } from '../../targets/postgres/commit-soon.ts';
 import type { HeldSession, Target } from '../../targets/target.ts';
 import { type Pace, steadyPace } from '../backfill/pace.ts';
 import { Retries } from '../backfill/retries.ts';
@@ -43,11 +44,7 @@ export type UndoOptions = SliceOptions & {
 
 const NOTHING_TO_UNDO: UndoResult = { done: true, restored: 0, kept: 0, rows: 0 };
 
-/** As for the backfill itself: a restored row and its place in the journal reach the disk together or not at all. */
-const COMMIT_SOON = 'SET LOCAL synchronous_commit = off';
-
 const WAIT_MS = 500;
-const PROGRESS_MS = 500;
 
 /**
  * Takes the backfill over, forward for good no more, and undoes it in batches, each one transaction, until all is undone or
@@ -63,6 +60,7 @@ export async function undoSlice(
 ): Promise<UndoResult> {
   const begun = await beginUndo(target, job, options);
   if (!begun) return NOTHING_TO_UNDO;
+  // As for the backfill itself: a restored row and its place in the journal reach the disk together or not at all.
   const connection = { ...batchOptions(options), prelude: `${undoPrelude(job)}; ${COMMIT_SOON}` };
   return target.hold(connection, (held) => new UndoSlice(held, job, begun, options).run());
 }
@@ -82,7 +80,6 @@ class UndoSlice {
   #below: Key | undefined;
   /** It has been gone down from its highest key without finding a row that was free. */
   #swept = false;
-  #toldAt = 0;
 
   constructor(held: HeldSession, job: BackfillJob, { checkpoint, context }: BegunUndo, options: UndoOptions) {
     this.#held = held;
@@ -183,12 +180,11 @@ class UndoSlice {
   }
 
   #tellInTime(batchMs: number): void {
-    const { progressMs = PROGRESS_MS } = this.#options;
-    if (this.#clock.elapsedMs() - this.#toldAt >= progressMs) this.#tell(batchMs);
+    if (this.#clock.isTimeToTell(this.#options)) this.#tell(batchMs);
   }
 
   #tell(batchMs: number): void {
-    this.#toldAt = this.#clock.elapsedMs();
+    this.#clock.told();
     const { restored, kept } = this.#checkpoint;
     const processed = restored + kept;
     this.#options.onProgress?.({

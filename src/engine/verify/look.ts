@@ -1,4 +1,5 @@
 import { PINNED_SESSION } from '../../targets/postgres/backfill/pin-session.ts';
+import { COMMIT_SOON } from '../../targets/postgres/commit-soon.ts';
 import { type Excuse, listExcuses } from '../../targets/postgres/verify/excuses.ts';
 import type { HeldSession, Session } from '../../targets/target.ts';
 import { isRowError } from '../errors.ts';
@@ -13,7 +14,7 @@ export type Look = Omit<Compared, 'findings'> & { findings: JudgedFinding[] };
  * What the transactions of a verification begin with: each sees one moment. What the server has not written to disk when it
  * crashes is found out again, so that only the end of a slice has to wait for the disk.
  */
-export const ONE_MOMENT = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ${PINNED_SESSION}; SET LOCAL synchronous_commit = off`;
+export const ONE_MOMENT = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ${PINNED_SESSION}; ${COMMIT_SOON}`;
 
 /**
  * Does the work in a transaction that sees one moment. Rows that cannot be derived end the first attempt; the second looks for

@@ -58,7 +58,6 @@ export type VerifyOptions = OpenOptions & {
 };
 
 const WAIT_MS = 250;
-const PROGRESS_MS = 500;
 const SETTLE_MS = 1_000;
 const CAPTURED_MS = 60_000;
 const LEASE_MS = 60_000;
@@ -105,7 +104,6 @@ class Slice {
   readonly #checkedBefore: number;
   readonly #retries: Retries;
   #verification: Verification;
-  #toldAt = 0;
 
   constructor(verifying: Verifying, scan: Scan, verification: Verification, options: VerifyOptions) {
     this.#verifying = verifying;
@@ -128,8 +126,7 @@ class Slice {
         await this.#idle();
       }
       if (this.#verification.done || this.#clock.isOver(this.#options)) return this.#result();
-      if (this.#clock.elapsedMs() - this.#toldAt >= (this.#options.progressMs ?? PROGRESS_MS))
-        await this.#tell();
+      if (this.#clock.isTimeToTell(this.#options)) await this.#tell();
     }
   }
 
@@ -181,7 +178,7 @@ class Slice {
 
   async #tell(): Promise<void> {
     await this.#look();
-    this.#toldAt = this.#clock.elapsedMs();
+    this.#clock.told();
     const { counts } = this.#verification;
     this.#options.onProgress?.({
       counts,
